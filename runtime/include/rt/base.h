@@ -13,10 +13,10 @@
 
 #if defined(__GNUC__)
 #define RT_API __attribute__((visibility("default")))
-#define RT_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define RT_PRINTF(format_index, first_index) __attribute__((format(printf, format_index, first_index)))
 #else
 #define RT_API
-#define RT_PRINTF(format, first)
+#define RT_PRINTF(format_index, first_index)
 #endif
 
 #ifdef __cplusplus

@@ -38,8 +38,8 @@ repartee_project("repartee_shared", "SharedLib")
 repartee_project("repartee_static", "StaticLib")
     targetname "repartee"
     links(parts)
-    postbuildcommands {
-        "(echo CREATE %{cfg.buildcfg}/librepartee.a; "
-            .. "for part in " .. table.concat(parts, " ") .. "; do echo ADDLIB %{cfg.buildcfg}/lib$$part.a; done; "
-            .. "echo SAVE; echo END) | ar -M"
-    }
+    local lines = { "echo CREATE %{cfg.buildcfg}/librepartee.a" }
+    for _, name in ipairs(parts) do
+        table.insert(lines, "echo ADDLIB %{cfg.buildcfg}/lib" .. name .. ".a")
+    end
+    postbuildcommands { "(" .. table.concat(lines, "; ") .. "; echo SAVE; echo END) | ar -M" }

@@ -1,0 +1,21 @@
+-- Inference: model files, tokenizers, grammars, passes, the CPU backend.
+-- SPDX-License-Identifier: MIT
+
+local here = _SCRIPT_DIR
+
+function uses_runtime()
+    includedirs { path.join(here, "include") }
+    links { "repartee_runtime" }
+    uses_packages { "jansson", "libpcre2-8", "libutf8proc" }
+    links { "pthread", "dl", "m" }
+end
+
+repartee_project("repartee_runtime", "StaticLib")
+    files(sorted_files("src/**.c"))
+    removefiles { "src/backend/cuda/**" }
+    includedirs { "include", "src" }
+    instruction_set_files()
+    -- What a frame waits for is optimised in debug builds too: a game in debug must still hear an answer.
+    filter "files:**/backend/cpu/**.c or **/grammar/**.c"
+        optimize "Speed"
+    filter {}

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Configures and builds:  scripts/build.sh [debug|release|sanitize] [TARGET...]
+#
+# Leaves build/CONFIG/repartee, griffin, librepartee.so, librepartee.a and tests/. With targets, builds only those (and
+# what they need); a source elsewhere that does not compile is then left out of its library rather than in the way.
+#   REPARTEE_CUDA=DIR|off   where CUDA lies (else CUDA_HOME, else nvcc on the PATH)
+#   JOBS=N                  how many compilers at once (else one a processor)
+# SPDX-License-Identifier: MIT
+set -eu
+cd "$(dirname "$0")/.."
+
+config=debug
+case "${1:-}" in
+debug | release | sanitize)
+    config=$1
+    shift
+    ;;
+-h | --help)
+    sed -n '2,8s/^# \{0,1\}//p' "$0"
+    exit 0
+    ;;
+esac
+
+mkdir -p build
+# Two builds in one folder would write the same files.
+exec 9>build/.lock
+flock 9
+
+cuda=${REPARTEE_CUDA:+--cuda=$REPARTEE_CUDA}
+if command -v premake5 >/dev/null 2>&1; then
+    premake5 gmake ${cuda:+"$cuda"} >/dev/null
+else
+    lua5.4 scripts/premake.lua gmake ${cuda:+"$cuda"}
+fi
+
+if [ $# -gt 0 ]; then
+    set -- KEEP_GOING=1 "$@"
+fi
+exec make --no-print-directory -C build -j"${JOBS:-$(nproc)}" config="$config" "$@"

@@ -86,6 +86,10 @@ typedef struct rt_host {
     void *user;                     // passed to both
 } rt_host;
 
+// Records a failure as the library itself does: for bindings, whose errors should be found where all others are. `message`
+// is kept for rt_error_message() and goes to the host's log (NULL: no log). Returns `code`.
+RT_API rt_result rt_raise(const rt_host *host, rt_result code, const char *message);
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Versions
 // ---------------------------------------------------------------------------------------------------------------------

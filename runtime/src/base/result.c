@@ -79,6 +79,11 @@ rt_result rti_fail(const rt_host *host, rt_result code, const char *format, ...)
     return code;
 }
 
+rt_result rt_raise(const rt_host *host, rt_result code, const char *message)
+{
+    return rti_fail(host, code, "%s", message ? message : rt_result_text(code));
+}
+
 void rti_log(const rt_host *host, rt_log_level level, const char *format, ...)
 {
     if (!host || !host->log) {

@@ -1,4 +1,5 @@
--- Writes one Makefile for the whole workspace, with the compile lines that premake5's own gmake action gives.
+-- Writes one Makefile for the whole workspace, with the compile lines that premake5's own gmake action gives (but for
+-- the names of objects: see object_name).
 -- It adds one convenience: `make KEEP_GOING=1` leaves sources that do not compile out of their library, so that a
 -- half-edited file stops only those who need it.
 -- SPDX-License-Identifier: MIT
@@ -88,8 +89,15 @@ function Writer:relative(name)
     return path.getrelative(self.base, name)
 end
 
+-- premake5 numbers sources of one name (memory.o, memory1.o), so a new file can silently give an old object to another
+-- source. The folder in the name keeps an object with its source.
+local function object_name(config, file)
+    local name = path.getrelative(config.project.folder, file):gsub("%.[^.]*$", ""):gsub("%.%./", "")
+    return (name:gsub("^src/", ""):gsub("/", "-")) .. ".o"
+end
+
 -- The rules for one source; returns the object.
-function Writer:source(config, file, flags, taken)
+function Writer:source(config, file, flags)
     local own = resolve.file(self.api, self.kinds, config, file)
     local source = self:relative(file)
     if own.buildcommands then
@@ -108,10 +116,7 @@ function Writer:source(config, file, flags, taken)
     if not path.iscfile(file) then
         return nil
     end
-    local stem = path.getbasename(file)
-    local number = taken[stem]
-    taken[stem] = (number or 0) + 1
-    local object = self:relative(config.objdir) .. "/" .. stem .. (number or "") .. ".o"
+    local object = self:relative(config.objdir) .. "/" .. object_name(config, file)
     local more = file_flags(config, own, self.base)
     self:line("%s: %s | %s", object, source, self:relative(config.objdir))
     self:line("\t@echo %s", path.getname(source))
@@ -166,10 +171,10 @@ function Writer:project(config, all)
     self:line(".PHONY: %s", config.name)
     self:line("%s: %s", config.name, self:relative(config.target))
     local flags = compile_flags(config, self.base)
-    local objects, taken = {}, {}
+    local objects = {}
     table.sort(config.files)
     for _, file in ipairs(config.files) do
-        local object = self:source(config, file, flags, taken)
+        local object = self:source(config, file, flags)
         if object then
             objects[#objects + 1] = object
         end

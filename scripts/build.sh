@@ -28,7 +28,7 @@ flock 9
 
 cuda=${REPARTEE_CUDA:+--cuda=$REPARTEE_CUDA}
 if command -v premake5 >/dev/null 2>&1; then
-    premake5 gmake ${cuda:+"$cuda"} >/dev/null
+    premake5 gmake ${cuda:+"$cuda"}
 else
     lua5.4 scripts/premake.lua gmake ${cuda:+"$cuda"}
 fi

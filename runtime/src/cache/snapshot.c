@@ -12,7 +12,7 @@ typedef struct snapshot_header {
     uint64_t fingerprint; // of the model: shape, types, RoPE
     uint64_t block_bytes;
     uint64_t size;     // of everything, this header included
-    uint64_t checksum; // of everything behind the header
+    uint64_t checksum; // of everything, itself taken as 0
     uint32_t kv_type;
     int32_t start, length;
     uint32_t reserved;
@@ -21,6 +21,12 @@ typedef struct snapshot_header {
 static int32_t blocks_of(int32_t start, int32_t length)
 {
     return length == 0 ? 0 : (start + length - 1) / BLOCK - start / BLOCK + 1;
+}
+
+static uint64_t checksum_of(snapshot_header header, const uint8_t *rest)
+{
+    header.checksum = 0;
+    return rti_hash_bytes(rest, header.size - sizeof header, rti_hash_bytes(&header, sizeof header, SNAPSHOT_MAGIC));
 }
 
 rt_result rti_cache_save(rti_cache *cache, const rti_sequence *sequence, void *buffer, size_t capacity, size_t *size)
@@ -51,7 +57,7 @@ rt_result rti_cache_save(rti_cache *cache, const rti_sequence *sequence, void *b
         rt_result result = def->backend->block_read(def->device, sequence->blocks[i], data + (size_t)i * block_bytes);
         if (result != RT_OK) return result;
     }
-    header.checksum = rti_hash_bytes(tokens, *size - sizeof header, header.fingerprint);
+    header.checksum = checksum_of(header, tokens);
     memcpy(buffer, &header, sizeof header);
     return RT_OK;
 }
@@ -70,7 +76,7 @@ static rt_result check_header(const rti_cache *cache, const snapshot_header *hea
     else {
         uint64_t count = (uint64_t)blocks_of(header->start, header->length);
         if (sizeof *header + count * (BLOCK * sizeof(rt_token) + header->block_bytes) != size) fault = "its length does not fit its size";
-        else if (rti_hash_bytes(data + sizeof *header, size - sizeof *header, header->fingerprint) != header->checksum)
+        else if (checksum_of(*header, data + sizeof *header) != header->checksum)
             fault = "its checksum is wrong: damaged";
     }
     if (fault) return rti_fail(&def->host, RT_ERROR_BAD_FILE, "snapshot: %s", fault);

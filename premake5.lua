@@ -1,5 +1,5 @@
--- The build of Repartee. `scripts/build.sh [debug|release|sanitize]` runs it through premake5, or, where there is none,
--- through scripts/premake.lua, which reads the same files. One script a folder; `uses_NAME()` in each carries the
+-- The build of Repartee. `scripts/build.sh [debug|release|sanitize|fuzz]` runs it through premake5, or, where there is
+-- none, through scripts/premake.lua, which reads the same files. One script a folder; `uses_NAME()` in each carries the
 -- include paths and links that a user of that folder needs.
 -- SPDX-License-Identifier: MIT
 
@@ -79,7 +79,7 @@ function sorted_files(pattern)
 end
 
 workspace "repartee"
-    configurations { "debug", "release", "sanitize" }
+    configurations { "debug", "release", "sanitize", "fuzz" }
     location "build"
     startproject "griffin"
     warnings "Extra"
@@ -97,6 +97,13 @@ workspace "repartee"
     filter "configurations:sanitize"
         buildoptions {
             "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"
+        }
+        linkoptions { "-fsanitize=address,undefined" }
+    filter "configurations:fuzz"
+        toolset "clang"
+        buildoptions {
+            "-O1", "-fsanitize=fuzzer-no-link,address,undefined", "-fno-sanitize-recover=undefined",
+            "-fno-omit-frame-pointer"
         }
         linkoptions { "-fsanitize=address,undefined" }
     filter {}

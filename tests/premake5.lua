@@ -36,27 +36,52 @@ local function outermost_layer(file, seen)
     return found
 end
 
+-- What a test of these sources needs: every include path from its outermost layer inwards, and that layer's links.
+local function uses_layers_of(sources)
+    local outermost = #layers
+    for _, file in ipairs(sources) do
+        outermost = math.min(outermost, outermost_layer(path.getabsolute(file), {}))
+    end
+    includedirs { "." }
+    for index = outermost, #layers do
+        for _, place in ipairs(layers[index].places) do
+            if os.isdir(path.join(root, place)) then
+                includedirs { path.join(root, place) }
+            end
+        end
+    end
+    layers[outermost].uses()
+end
+
 local support = sorted_files("support/**.c")
+
+local function with_support(file)
+    local sources = { file }
+    for _, one in ipairs(support) do
+        table.insert(sources, one)
+    end
+    return sources
+end
 
 for _, pattern in ipairs { "unit/*.c", "scenarios/*.c" } do
     for _, file in ipairs(sorted_files(pattern)) do
         repartee_project(path.getbasename(file), "ConsoleApp")
             targetdir(path.join(root, "build/%{cfg.buildcfg}/tests"))
-            files { file }
-            files(support)
-            includedirs { "." }
-            local outermost = outermost_layer(path.getabsolute(file), {})
-            for _, one in ipairs(support) do
-                outermost = math.min(outermost, outermost_layer(path.getabsolute(one), {}))
-            end
-            for index = outermost, #layers do
-                for _, place in ipairs(layers[index].places) do
-                    if os.isdir(path.join(root, place)) then
-                        includedirs { path.join(root, place) }
-                    end
-                end
-            end
+            files(with_support(file))
             links { "cmocka" }
-            layers[outermost].uses()
+            uses_layers_of(with_support(file))
     end
+end
+
+-- Fuzz targets: libFuzzer drives them in the fuzz configuration; elsewhere they replay the files they are given.
+for _, file in ipairs(sorted_files("fuzz/fuzz_*.c")) do
+    repartee_project(path.getbasename(file), "ConsoleApp")
+        targetdir(path.join(root, "build/%{cfg.buildcfg}/fuzz"))
+        files { file }
+        uses_layers_of { file }
+        filter "configurations:fuzz"
+            linkoptions { "-fsanitize=fuzzer" }
+        filter "configurations:not fuzz"
+            files { "fuzz/replay.c" }
+        filter {}
 end

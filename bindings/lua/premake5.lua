@@ -5,7 +5,7 @@ local here = _SCRIPT_DIR
 local sources = sorted_files("**.c")
 
 function uses_lua()
-    includedirs { here, path.join(here, "include") }
+    includedirs { path.join(here, "include") }
     if #sources > 0 then
         links { "repartee_lua" }
     end
@@ -16,6 +16,6 @@ end
 if #sources > 0 then
     repartee_project("repartee_lua", "StaticLib")
         files(sources)
-        includedirs { ".", "include", "src" }
+        includedirs { "include", "src" }
         uses_lua()
 end

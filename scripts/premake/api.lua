@@ -13,7 +13,7 @@ local fields = {
     targetdir = "path", objdir = "path", location = "path",
     kind = "string", language = "string", cdialect = "string", cppdialect = "string", targetname = "string",
     warnings = "string", symbols = "string", optimize = "string", pic = "string", visibility = "string",
-    startproject = "string", buildmessage = "string",
+    startproject = "string", buildmessage = "string", toolset = "string",
 }
 
 local Api = {}

@@ -187,6 +187,10 @@ end
 function Writer:configuration(name, configs, all)
     self:line("")
     self:line("ifeq ($(config),%s)", name:lower())
+    -- As premake5 does: the toolset's compiler, unless the caller chose one.
+    self:line("ifeq ($(origin CC), default)")
+    self:line("CC = %s", configs[1].toolset or "gcc")
+    self:line("endif")
     local names = {}
     for _, config in ipairs(configs) do
         names[#names + 1] = config.name
@@ -225,7 +229,6 @@ function gmake.generate(api, kinds)
     writer.base = first or api.root
     writer:line("# Written by scripts/premake.lua from premake5.lua; changes here are lost.")
     writer:line("config ?= %s", configurations[1]:lower())
-    writer:line("CC ?= gcc")
     writer:line("AR ?= ar")
     writer:line("SILENT = $(if $(verbose),,@)")
     writer:line("# What happens when a source does not compile: stop, or (KEEP_GOING=1) leave it out.")

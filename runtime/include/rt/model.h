@@ -38,7 +38,11 @@ typedef struct rt_model_def {
     rt_isa isa;               // CPU kernels; RT_ISA_AUTO
     int load_threads;         // threads that pack weights during rt_model_open, the caller included; 1 .. 64, default 1
     const char *cache_folder; // where packed weights may be kept between runs; NULL: packed at each load
+    int32_t context_size;     // positions that will be used at most, 0: what the model was made for. Matters where a file has one
+                              // set of RoPE factors for its original context and one for a longer one (phi-3 "longrope"): only a
+                              // size past the original takes the second; info.context_size says what came of it
     const char *expected_sha256; // 64 hex digits; NULL: not checked. A mismatch is BAD_FILE and names both sums
+    const char *tokenizer_path;  // where the tokenizer is; NULL: in `path`
     const char *pre_tokenizer;   // see rt_tokenizer_def
     const char *cuda_library;    // path of the plugin; NULL: beside this library, then the system's search path
     int cuda_device;             // device number; default 0
@@ -78,7 +82,8 @@ typedef struct rt_model_info {
 // Strings stay valid as long as the model.
 RT_API void rt_model_get_info(const rt_model *model, rt_model_info *info);
 
-// The model's own tokenizer; lives as long as the model (retain it to keep it longer).
+// The model's own tokenizer; lives as long as the model (retain it to keep it longer). NULL where `path` was a folder
+// without tokenizer files: such a model takes and gives token ids only.
 RT_API rt_tokenizer *rt_model_tokenizer(const rt_model *model);
 
 // A metadata string of the file ("general.license"), or NULL.

@@ -90,6 +90,8 @@ uint64_t rti_file_bytes(const rti_file *file); // of all parts
 size_t rti_file_tensor_count(const rti_file *file);
 const rti_tensor *rti_file_tensor_at(const rti_file *file, size_t index);
 const rti_tensor *rti_file_tensor(const rti_file *file, const char *name); // NULL: none
+// The type ("I64") of a tensor that was left out because its type cannot be read; NULL: there is none of that name.
+const char *rti_file_skipped_type(const rti_file *file, const char *name);
 
 // Metadata. GGUF keys as they are ("llama.block_count"); for a folder the keys of config.json, nested ones joined by '.'
 // ("rope_scaling.factor"). Typed getters return false when the key is missing or of another kind.

@@ -17,7 +17,7 @@ struct rt_model {
     rti_network *network;
     const rti_backend *backend; // whose weights these are
     rti_weights *weights;
-    rt_tokenizer *tokenizer;
+    rt_tokenizer *tokenizer;    // NULL: a folder without one
     char *path;                 // as it was given
     const char *name;           // general.name, or the last part of the path
     rt_precision precision;

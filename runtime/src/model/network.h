@@ -106,6 +106,10 @@ typedef struct rti_network {
 // Reads a network out of an open file by its architecture; checks that every tensor is there and has the right shape.
 // Pointers go into the file: keep it open. On failure nothing is left behind.
 rt_result rti_network_create(const rt_host *host, const rti_file *file, rti_network **network);
+// The same for an application that will use at most `context_size` positions. Some files (phi-3 "longrope") have one set
+// of RoPE factors for the original context and one for the long one: 0, or what fits the original context, takes the first
+// (context_size of the network is then the original one).
+rt_result rti_network_create_sized(const rt_host *host, const rti_file *file, int32_t context_size, rti_network **network);
 void rti_network_destroy(rti_network *network);
 
 #endif

@@ -8,6 +8,12 @@
 static const rti_architecture architectures[] = {
     {"llama", "llama mistral", rti_read_llama},
     {"nemotron", "nemotron", rti_read_nemotron},
+    {"qwen2", "qwen2", rti_read_qwen2},
+    {"qwen3", "qwen3", rti_read_qwen3},
+    {"gemma", "gemma", rti_read_gemma},
+    {"gemma2", "gemma2", rti_read_gemma2},
+    {"gemma3", "gemma3_text gemma3", rti_read_gemma3},
+    {"phi3", "phi3", rti_read_phi3},
 };
 
 static bool word_in(const char *words, const char *word)

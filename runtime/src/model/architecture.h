@@ -23,6 +23,12 @@ typedef struct rti_architecture {
 const rti_architecture *rti_architecture_find(const char *name, bool is_gguf);
 void rti_architecture_names(char *text, size_t capacity, bool is_gguf);
 
+// What a config.json that lacks a key means by that.
+typedef struct rti_config_default {
+    const char *key; // NULL ends the list
+    double value;
+} rti_config_default;
+
 struct rti_reader {
     rt_host host;
     const rti_file *file;
@@ -31,6 +37,7 @@ struct rti_reader {
     const char *architecture;  // as the file spells it; the prefix of GGUF keys
     const char *config_scope;  // folders: "" or "text_config."
     const char *tensor_scope;  // folders: "model." or "language_model.model." or "model.language_model."
+    const rti_config_default *defaults; // of the family, or NULL
     uint8_t *used;             // one a tensor of the file
     int32_t context_wanted;    // see rti_network_create_sized
 };
@@ -127,10 +134,14 @@ rt_result rti_read_tensors(rti_reader *reader, const rti_family *family);
 // The three, with one RoPE.
 rt_result rti_read_decoder(rti_reader *reader, const rti_family *family);
 
+// Lets a layer see `window` positions back, itself included, where that is less than the context. 0: all.
+void rti_set_window(rti_reader *reader, int32_t layer, uint64_t window);
+
 rt_result rti_read_llama(rti_reader *reader);
 rt_result rti_read_nemotron(rti_reader *reader);
 rt_result rti_read_qwen2(rti_reader *reader);
 rt_result rti_read_qwen3(rti_reader *reader);
+rt_result rti_read_gemma(rti_reader *reader);
 rt_result rti_read_gemma2(rti_reader *reader);
 rt_result rti_read_gemma3(rti_reader *reader);
 rt_result rti_read_phi3(rti_reader *reader);

@@ -58,11 +58,31 @@ static rt_result check_quantization(const rti_reader *reader)
                     rti_file_path(reader->file), method);
 }
 
+// Folders name their activation; GGUF leaves it to the architecture.
+static rt_result check_activation(const rti_reader *reader, const rti_family *family)
+{
+    static const char *const names[][3] = {
+        [RTI_ACTIVATION_SILU] = {"silu", "swish", "silu"},
+        [RTI_ACTIVATION_GELU_TANH] = {"gelu_pytorch_tanh", "gelu", "gelu_new"}, // Gemma 1 says gelu and means the tanh form
+        [RTI_ACTIVATION_RELU_SQUARED] = {"relu2", "relu2", "relu2"},
+    };
+    const char *name = rti_find_string(reader, NULL, "hidden_activation");
+    if (!name)
+        name = rti_find_string(reader, NULL, "hidden_act");
+    for (size_t i = 0; name && i < RTI_COUNT(names[0]); i++)
+        if (strcmp(names[family->activation][i], name) == 0)
+            name = NULL;
+    if (!name)
+        return RT_OK;
+    return rti_fail(&reader->host, RT_ERROR_UNSUPPORTED, "%s: hidden_act \"%s\": models of architecture %s have %s",
+                    rti_file_path(reader->file), name, reader->architecture, names[family->activation][0]);
+}
+
 rt_result rti_read_sizes(rti_reader *reader, const rti_family *family)
 {
     rti_network *network = reader->network;
     rt_result result = check_quantization(reader);
-    if (result != RT_OK ||
+    if (result != RT_OK || (result = check_activation(reader, family)) != RT_OK ||
         (result = rti_read_size(reader, "block_count", "num_hidden_layers", 1, 1024, &network->layer_count)) != RT_OK ||
         (result = rti_read_size(reader, "embedding_length", "hidden_size", 1, 1 << 20, &network->hidden_size)) != RT_OK ||
         (result = rti_read_size(reader, "feed_forward_length", "intermediate_size", 1, 1 << 22,
@@ -240,6 +260,12 @@ rt_result rti_read_tensors(rti_reader *reader, const rti_family *family)
     for (int32_t i = 0; i < network->layer_count && result == RT_OK; i++)
         result = read_layer(reader, family, i);
     return result;
+}
+
+void rti_set_window(rti_reader *reader, int32_t layer, uint64_t window)
+{
+    if (window < (uint64_t)reader->network->context_size)
+        reader->network->layers[layer].sliding_window = (int32_t)window;
 }
 
 rt_result rti_read_decoder(rti_reader *reader, const rti_family *family)

@@ -3,6 +3,7 @@
 #include "model/architecture.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char *rti_reader_key(const rti_reader *reader, const char *gguf, const char *config, char *key, size_t capacity)
 {
@@ -31,18 +32,35 @@ static bool find_uniform(const rti_reader *reader, const char *key, uint64_t *va
     return true;
 }
 
+static bool find_default(const rti_reader *reader, const char *config, double *value)
+{
+    const rti_config_default *at = reader->is_gguf || !config ? NULL : reader->defaults;
+    for (; at && at->key; at++)
+        if (strcmp(at->key, config) == 0) {
+            *value = at->value;
+            return true;
+        }
+    return false;
+}
+
 bool rti_find_size(const rti_reader *reader, const char *gguf, const char *config, uint64_t *value)
 {
     char buffer[256];
     const char *key = rti_reader_key(reader, gguf, config, buffer, sizeof buffer);
-    return key && (rti_file_get_unsigned(reader->file, key, value) || find_uniform(reader, key, value));
+    if (key && (rti_file_get_unsigned(reader->file, key, value) || find_uniform(reader, key, value)))
+        return true;
+    double taken;
+    bool found = key && rti_file_value_kind(reader->file, key) == RTI_VALUE_NONE && find_default(reader, config, &taken);
+    if (found)
+        *value = (uint64_t)taken;
+    return found;
 }
 
 bool rti_find_float(const rti_reader *reader, const char *gguf, const char *config, double *value)
 {
     char buffer[256];
     const char *key = rti_reader_key(reader, gguf, config, buffer, sizeof buffer);
-    return key && rti_file_get_float(reader->file, key, value);
+    return key && (rti_file_get_float(reader->file, key, value) || find_default(reader, config, value));
 }
 
 bool rti_find_bool(const rti_reader *reader, const char *gguf, const char *config, bool *value)

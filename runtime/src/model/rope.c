@@ -220,7 +220,8 @@ rt_result rti_read_rope(rti_reader *reader, const rti_family *family, int32_t in
     if (reader->is_gguf)
         rti_find_size(reader, "rope.dimension_count", NULL, &rotated);
     else if (rti_find_float(reader, NULL, "partial_rotary_factor", &share) ||
-             rti_find_float(reader, NULL, "rope_parameters.partial_rotary_factor", &share))
+             rti_find_float(reader, NULL, "rope_parameters.partial_rotary_factor", &share) ||
+             rti_find_float(reader, NULL, "rope_percent", &share))
         rotated = share > 0 && share <= 1 ? (uint64_t)(share * network->head_size) : 0;
     if (rotated < 2 || rotated > (uint64_t)network->head_size || rotated % 2 != 0)
         return raise_rope(reader, "the number of dimensions that turn must be even and fit the head");

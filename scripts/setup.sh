@@ -102,11 +102,16 @@ install_packages() {
     fi
     command -v apt-get >/dev/null 2>&1 || return 1
     echo "setup: installing with apt-get:$missing_packages"
+    mkdir -p build
     # A fresh machine has no package lists, an old one stale lists: fetch them where installing fails.
+    apt_install >build/setup.log 2>&1 ||
+        { $as_root apt-get update -qq >>build/setup.log 2>&1 && apt_install >>build/setup.log 2>&1; } ||
+        { tail -n 20 build/setup.log >&2; return 1; }
+}
+
+apt_install() {
     # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing_packages ||
-        { $as_root apt-get update -qq && $as_root env DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y -qq --no-install-recommends $missing_packages; }
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing_packages
 }
 
 echo "setup: looking for what is needed to $purpose"

@@ -16,7 +16,7 @@ local flag_of = {
     warnings = { Extra = "-Wall -Wextra", Default = "", Off = "-w" },
     visibility = { Default = "-fvisibility=default", Hidden = "-fvisibility=hidden" },
 }
-local flag_order = { "optimize", "pic", "symbols", "warnings", "visibility" }
+local flag_order = { "optimize", "pic", "symbols", "visibility", "warnings" }
 
 local function flags_of(config)
     local flags = {}
@@ -43,7 +43,7 @@ local function compile_flags(config, base)
     local flags = { "-MD", "-MP" }
     append(flags, "-D", config.defines)
     append(flags, "-I", config.includedirs, relative)
-    append(flags, "-isystem ", config.externalincludedirs, function(name)
+    append(flags, "-isystem", config.externalincludedirs, function(name)
         return name:match("^/usr/") and name or relative(name)
     end)
     append(flags, "", flags_of(config))

@@ -1,7 +1,6 @@
 -- The CUDA backend: a plugin that the runtime loads where it finds one, so one build serves machines with and without.
 -- SPDX-License-Identifier: MIT
 
-local here = _SCRIPT_DIR
 local sources = sorted_files("**.cu")
 
 if #sources == 0 then
@@ -38,7 +37,7 @@ local libraries = os.isdir(path.join(cuda, "lib64")) and path.join(cuda, "lib64"
 local nvcc = table.concat({
     path.join(cuda, "bin/nvcc"), "-std=c++17", "-O3", "--fmad=false", "-Xcompiler=-fPIC,-fvisibility=hidden,-ffp-contract=off",
     "-gencode=arch=compute_80,code=[sm_80,compute_80]", "-gencode=arch=compute_90,code=sm_90",
-    "-D_GNU_SOURCE", "-I" .. path.join(here, "../../../include"), "-I" .. path.join(here, "../.."),
+    "-D_GNU_SOURCE", "-I" .. path.getabsolute("../../../include"), "-I" .. path.getabsolute("../.."),
 }, " ")
 
 repartee_project("repartee_cuda", "SharedLib")

@@ -50,7 +50,7 @@ fuzzing_works() {
 
 # Any font by this file name under the usual folders.
 font() {
-    [ -n "$(find /usr/share/fonts /usr/local/share/fonts "${HOME:-/}/.local/share/fonts" -name "$1" 2>/dev/null | head -n 1)" ]
+    find /usr/share/fonts /usr/local/share/fonts "${HOME:-/}/.local/share/fonts" -name "$1" 2>/dev/null | grep -q .
 }
 
 check_all() {

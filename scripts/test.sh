@@ -128,6 +128,7 @@ step "build release" scripts/build.sh release
 step "build sanitize" scripts/build.sh sanitize
 step "layering: the checker can fail" lua5.4 tests/layering.lua --self-test
 step "layering" lua5.4 tests/layering.lua
+step "style" lua5.4 tests/style.lua
 step "public headers compile alone" tests/headers.sh
 step "premake evaluator" lua5.4 tests/premake_evaluator.lua
 step "premake evaluator agrees with premake5" tests/premake_agreement.sh

@@ -1,4 +1,4 @@
-// Runs a fuzz target over the files named on the command line: a crash found by libFuzzer, seen again under any compiler.
+// Runs a fuzz target over the files named on the command line: a crash that libFuzzer found, under any compiler.
 // SPDX-License-Identifier: MIT
 #include <stdint.h>
 #include <stdio.h>

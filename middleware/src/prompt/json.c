@@ -9,26 +9,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *skip_space(const char *at, const char *end) {
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) at++;
+static const char *skip_space(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+        at++;
     return at;
 }
 
-static bool is_hex(char c) {
+static bool is_hex(char c)
+{
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
-static const char *skip_string(const char *at, const char *end) {
+static const char *skip_string(const char *at, const char *end)
+{
     for (at++; at < end; at++) {
         unsigned char c = (unsigned char)*at;
-        if (c == '"') return at + 1;
-        if (c < 0x20) return NULL;
-        if (c != '\\') continue;
-        if (++at >= end) return NULL;
+        if (c == '"')
+            return at + 1;
+        if (c < 0x20)
+            return NULL;
+        if (c != '\\')
+            continue;
+        if (++at >= end)
+            return NULL;
         if (*at == 'u') {
-            if (end - at < 5) return NULL;
+            if (end - at < 5)
+                return NULL;
             for (int i = 1; i <= 4; i++)
-                if (!is_hex(at[i])) return NULL;
+                if (!is_hex(at[i]))
+                    return NULL;
             at += 4;
         } else if (!*at || !strchr("\"\\/bfnrt", *at)) {
             return NULL;
@@ -37,55 +47,74 @@ static const char *skip_string(const char *at, const char *end) {
     return NULL;
 }
 
-static const char *skip_digits(const char *at, const char *end) {
+static const char *skip_digits(const char *at, const char *end)
+{
     const char *start = at;
-    while (at < end && *at >= '0' && *at <= '9') at++;
+    while (at < end && *at >= '0' && *at <= '9')
+        at++;
     return at > start ? at : NULL;
 }
 
-static const char *skip_number(const char *at, const char *end) {
-    if (at < end && *at == '-') at++;
-    if (at < end && *at == '0') at++;
-    else if (!(at = skip_digits(at, end))) return NULL;
-    if (at < end && *at == '.' && !(at = skip_digits(at + 1, end))) return NULL;
+static const char *skip_number(const char *at, const char *end)
+{
+    if (at < end && *at == '-')
+        at++;
+    if (at < end && *at == '0')
+        at++;
+    else if (!(at = skip_digits(at, end)))
+        return NULL;
+    if (at < end && *at == '.' && !(at = skip_digits(at + 1, end)))
+        return NULL;
     if (at < end && (*at == 'e' || *at == 'E')) {
         at++;
-        if (at < end && (*at == '+' || *at == '-')) at++;
+        if (at < end && (*at == '+' || *at == '-'))
+            at++;
         at = skip_digits(at, end);
     }
     return at;
 }
 
-static const char *skip_word(const char *at, const char *end, const char *word) {
+static const char *skip_word(const char *at, const char *end, const char *word)
+{
     size_t length = strlen(word);
     return (size_t)(end - at) >= length && memcmp(at, word, length) == 0 ? at + length : NULL;
 }
 
 static const char *skip_value(const char *at, const char *end, int depth);
 
-static const char *skip_container(const char *at, const char *end, int depth) {
+static const char *skip_container(const char *at, const char *end, int depth)
+{
     bool is_object = *at == '{';
     char close = is_object ? '}' : ']';
     at = skip_space(at + 1, end);
-    if (at < end && *at == close) return at + 1;
+    if (at < end && *at == close)
+        return at + 1;
     for (;;) {
         if (is_object) {
             at = skip_space(at, end);
-            if (at >= end || *at != '"' || !(at = skip_string(at, end))) return NULL;
+            if (at >= end || *at != '"' || !(at = skip_string(at, end)))
+                return NULL;
             at = skip_space(at, end);
-            if (at >= end || *at++ != ':') return NULL;
+            if (at >= end || *at++ != ':')
+                return NULL;
         }
-        if (!(at = skip_value(at, end, depth + 1))) return NULL;
+        if (!(at = skip_value(at, end, depth + 1)))
+            return NULL;
         at = skip_space(at, end);
-        if (at >= end) return NULL;
-        if (*at == close) return at + 1;
-        if (*at++ != ',') return NULL;
+        if (at >= end)
+            return NULL;
+        if (*at == close)
+            return at + 1;
+        if (*at++ != ',')
+            return NULL;
     }
 }
 
-static const char *skip_value(const char *at, const char *end, int depth) {
+static const char *skip_value(const char *at, const char *end, int depth)
+{
     at = skip_space(at, end);
-    if (at >= end || depth > RPI_JSON_DEPTH) return NULL;
+    if (at >= end || depth > RPI_JSON_DEPTH)
+        return NULL;
     switch (*at) {
     case '{':
     case '[': return skip_container(at, end, depth);
@@ -97,23 +126,28 @@ static const char *skip_value(const char *at, const char *end, int depth) {
     }
 }
 
-const char *rpi_json_skip(const char *at, const char *end) {
+const char *rpi_json_skip(const char *at, const char *end)
+{
     return skip_value(at, end, 0);
 }
 
-bool rpi_json_is_value(const char *text, size_t size) {
+bool rpi_json_is_value(const char *text, size_t size)
+{
     const char *end = text + size, *at = size ? skip_value(text, end, 0) : NULL;
     return at && skip_space(at, end) == end;
 }
 
-char rpi_json_kind(rp_text value) {
+char rpi_json_kind(rp_text value)
+{
     const char *end = value.data + value.size, *at = value.size ? skip_space(value.data, end) : end;
-    if (at >= end) return 0;
+    if (at >= end)
+        return 0;
     return *at == '-' || (*at >= '0' && *at <= '9') ? '0' : *at;
 }
 
-rpi_json_walk rpi_json_begin(rp_text value) {
-    rpi_json_walk walk = { .at = value.data, .end = value.data + value.size };
+rpi_json_walk rpi_json_begin(rp_text value)
+{
+    rpi_json_walk walk = {.at = value.data, .end = value.data + value.size};
     char kind = rpi_json_kind(value);
     if (kind != '{' && kind != '[') {
         walk.at = walk.end;
@@ -124,35 +158,43 @@ rpi_json_walk rpi_json_begin(rp_text value) {
     return walk;
 }
 
-bool rpi_json_next(rpi_json_walk *walk) {
+bool rpi_json_next(rpi_json_walk *walk)
+{
     const char *at = skip_space(walk->at, walk->end), *end = walk->end;
-    if (at >= end || *at == '}' || *at == ']') return false;
+    if (at >= end || *at == '}' || *at == ']')
+        return false;
     if (walk->started) {
-        if (*at != ',') return false;
+        if (*at != ',')
+            return false;
         at = skip_space(at + 1, end);
     }
     if (walk->is_object) {
         const char *key = at;
-        if (at >= end || *at != '"' || !(at = skip_string(at, end))) return false;
-        walk->key = (rp_text){ key, (size_t)(at - key) };
+        if (at >= end || *at != '"' || !(at = skip_string(at, end)))
+            return false;
+        walk->key = (rp_text){key, (size_t)(at - key)};
         at = skip_space(at, end);
-        if (at >= end || *at++ != ':') return false;
+        if (at >= end || *at++ != ':')
+            return false;
         at = skip_space(at, end);
     }
     const char *after = skip_value(at, end, 0);
-    if (!after) return false;
-    walk->value = (rp_text){ at, (size_t)(after - at) };
+    if (!after)
+        return false;
+    walk->value = (rp_text){at, (size_t)(after - at)};
     walk->started = true;
     walk->at = after;
     return true;
 }
 
-rp_text rpi_json_member(rp_text object, const char *key) {
-    rp_text found = { 0 };
+rp_text rpi_json_member(rp_text object, const char *key)
+{
+    rp_text found = {0};
     rpi_json_walk walk = rpi_json_begin(object);
     size_t length = strlen(key);
     while (walk.is_object && rpi_json_next(&walk))
-        if (walk.key.size == length + 2 && memcmp(walk.key.data + 1, key, length) == 0) found = walk.value;
+        if (walk.key.size == length + 2 && memcmp(walk.key.data + 1, key, length) == 0)
+            found = walk.value;
     return found;
 }
 
@@ -160,28 +202,37 @@ rp_text rpi_json_member(rp_text object, const char *key) {
 // Writing
 // ---------------------------------------------------------------------------------------------------------------------
 
-void rpi_json_write_string(rpi_text *text, const char *bytes, size_t size) {
+void rpi_json_write_string(rpi_text *text, const char *bytes, size_t size)
+{
     rpi_text_add(text, "\"", 1);
     const char *end = bytes + size, *good = bytes;
     for (const char *at = bytes; at < end; at++) {
         unsigned char c = (unsigned char)*at;
-        if (c >= 0x20 && c != '"' && c != '\\') continue;
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
         rpi_text_add_utf8(text, good, (size_t)(at - good));
         good = at + 1;
-        char escape[8] = { '\\', (char)c, 0 };
-        if (c == '\n') escape[1] = 'n';
-        else if (c == '\r') escape[1] = 'r';
-        else if (c == '\t') escape[1] = 't';
-        else if (c == '\b') escape[1] = 'b';
-        else if (c == '\f') escape[1] = 'f';
-        else if (c < 0x20) snprintf(escape, sizeof escape, "\\u%04x", c);
+        char escape[8] = {'\\', (char)c, 0};
+        if (c == '\n')
+            escape[1] = 'n';
+        else if (c == '\r')
+            escape[1] = 'r';
+        else if (c == '\t')
+            escape[1] = 't';
+        else if (c == '\b')
+            escape[1] = 'b';
+        else if (c == '\f')
+            escape[1] = 'f';
+        else if (c < 0x20)
+            snprintf(escape, sizeof escape, "\\u%04x", c);
         rpi_text_add_string(text, escape);
     }
     rpi_text_add_utf8(text, good, (size_t)(end - good));
     rpi_text_add(text, "\"", 1);
 }
 
-static unsigned hex4(const char *at) {
+static unsigned hex4(const char *at)
+{
     unsigned value = 0;
     for (int i = 0; i < 4; i++) {
         char c = at[i];
@@ -190,7 +241,8 @@ static unsigned hex4(const char *at) {
     return value;
 }
 
-static size_t put_code_point(char out[4], unsigned code) {
+static size_t put_code_point(char out[4], unsigned code)
+{
     if (code < 0x80) {
         out[0] = (char)code;
         return 1;
@@ -214,7 +266,8 @@ static size_t put_code_point(char out[4], unsigned code) {
 }
 
 // Decodes the escape at `at` (a backslash); returns what follows it. A lone surrogate becomes U+FFFD.
-static const char *decode_escape(const char *at, const char *end, char out[4], size_t *size) {
+static const char *decode_escape(const char *at, const char *end, char out[4], size_t *size)
+{
     *size = 1;
     switch (at[1]) {
     case 'b': out[0] = '\b'; return at + 2;
@@ -234,13 +287,16 @@ static const char *decode_escape(const char *at, const char *end, char out[4], s
             at += 6;
         }
     }
-    if (code >= 0xD800 && code <= 0xDFFF) code = 0xFFFD;
+    if (code >= 0xD800 && code <= 0xDFFF)
+        code = 0xFFFD;
     *size = put_code_point(out, code);
     return at;
 }
 
-void rpi_json_decode_string(rpi_text *text, rp_text raw) {
-    if (raw.size < 2) return;
+void rpi_json_decode_string(rpi_text *text, rp_text raw)
+{
+    if (raw.size < 2)
+        return;
     const char *at = raw.data + 1, *end = raw.data + raw.size - 1, *good = at;
     while (at < end) {
         if (*at != '\\') {
@@ -258,7 +314,8 @@ void rpi_json_decode_string(rpi_text *text, rp_text raw) {
 }
 
 // A raw string again, its escapes as Python chooses them: decoded and written piece by piece.
-static void write_raw_string(rpi_text *text, rp_text raw) {
+static void write_raw_string(rpi_text *text, rp_text raw)
+{
     rpi_text_add(text, "\"", 1);
     const char *at = raw.data + 1, *end = raw.data + raw.size - 1, *good = at;
     while (at < end) {
@@ -284,7 +341,8 @@ static void write_raw_string(rpi_text *text, rp_text raw) {
 }
 
 // The shortest decimal digits that give the same double, laid out as Python's repr does, whatever the C locale's comma.
-static void write_real(rpi_text *text, rp_text raw) {
+static void write_real(rpi_text *text, rp_text raw)
+{
     char spelled[512];
     const char *point = localeconv()->decimal_point;
     size_t length = 0, point_length = strlen(point);
@@ -304,17 +362,21 @@ static void write_real(rpi_text *text, rp_text raw) {
     }
     char scientific[64], digits[32];
     int precision = 0;
-    do snprintf(scientific, sizeof scientific, "%.*e", precision, value);
+    do
+        snprintf(scientific, sizeof scientific, "%.*e", precision, value);
     while (strtod(scientific, NULL) != value && ++precision < 17);
     int count = 0;
     const char *at = scientific;
     for (; *at != 'e'; at++)
-        if (*at >= '0' && *at <= '9') digits[count++] = *at;
+        if (*at >= '0' && *at <= '9')
+            digits[count++] = *at;
     int exponent = atoi(at + 1);
-    while (count > 1 && digits[count - 1] == '0') count--;
+    while (count > 1 && digits[count - 1] == '0')
+        count--;
     char out[64];
     int size = 0;
-    if (scientific[0] == '-') out[size++] = '-';
+    if (scientific[0] == '-')
+        out[size++] = '-';
     if (exponent < -4 || exponent >= 16) {
         out[size++] = digits[0];
         if (count > 1) {
@@ -328,15 +390,19 @@ static void write_real(rpi_text *text, rp_text raw) {
         memcpy(out + size, digits, (size_t)count);
         size += count;
     } else {
-        for (int i = 0; i <= exponent; i++) out[size++] = i < count ? digits[i] : '0';
+        for (int i = 0; i <= exponent; i++)
+            out[size++] = i < count ? digits[i] : '0';
         out[size++] = '.';
-        if (count <= exponent + 1) out[size++] = '0';
-        for (int i = exponent + 1; i < count; i++) out[size++] = digits[i];
+        if (count <= exponent + 1)
+            out[size++] = '0';
+        for (int i = exponent + 1; i < count; i++)
+            out[size++] = digits[i];
     }
     rpi_text_add(text, out, (size_t)size);
 }
 
-static void write_number(rpi_text *text, rp_text raw) {
+static void write_number(rpi_text *text, rp_text raw)
+{
     if (memchr(raw.data, '.', raw.size) || memchr(raw.data, 'e', raw.size) || memchr(raw.data, 'E', raw.size))
         write_real(text, raw);
     else if (raw.size == 2 && memcmp(raw.data, "-0", 2) == 0)
@@ -345,12 +411,15 @@ static void write_number(rpi_text *text, rp_text raw) {
         rpi_text_add(text, raw.data, raw.size);
 }
 
-static void new_line(rpi_text *text, int indent, int level) {
+static void new_line(rpi_text *text, int indent, int level)
+{
     rpi_text_add(text, "\n", 1);
-    for (int i = 0; i < indent * level; i++) rpi_text_add(text, " ", 1);
+    for (int i = 0; i < indent * level; i++)
+        rpi_text_add(text, " ", 1);
 }
 
-void rpi_json_write(rpi_text *text, rp_text value, int indent, int level) {
+void rpi_json_write(rpi_text *text, rp_text value, int indent, int level)
+{
     const char *end = value.data + value.size;
     value.data = skip_space(value.data, end);
     value.size = (size_t)(end - value.data);
@@ -358,27 +427,34 @@ void rpi_json_write(rpi_text *text, rp_text value, int indent, int level) {
     if (kind != '{' && kind != '[') { // without the white space behind it
         const char *after = rpi_json_skip(value.data, end);
         value.size = after ? (size_t)(after - value.data) : 0;
-        if (!after) return;
+        if (!after)
+            return;
     }
-    if (kind == '"') write_raw_string(text, value);
-    else if (kind == '0') write_number(text, value);
-    else if (kind != '{' && kind != '[') rpi_text_add(text, value.data, value.size);
+    if (kind == '"')
+        write_raw_string(text, value);
+    else if (kind == '0')
+        write_number(text, value);
+    else if (kind != '{' && kind != '[')
+        rpi_text_add(text, value.data, value.size);
     else {
-        char brackets[2] = { kind, kind == '{' ? '}' : ']' };
+        char brackets[2] = {kind, kind == '{' ? '}' : ']'};
         rpi_text_add(text, brackets, 1);
         rpi_json_walk walk = rpi_json_begin(value);
         bool first = true;
         while (text->result == RT_OK && rpi_json_next(&walk)) {
-            if (!first) rpi_text_add_string(text, indent ? "," : ", ");
+            if (!first)
+                rpi_text_add_string(text, indent ? "," : ", ");
             first = false;
-            if (indent) new_line(text, indent, level + 1);
+            if (indent)
+                new_line(text, indent, level + 1);
             if (walk.is_object) {
                 write_raw_string(text, walk.key);
                 rpi_text_add(text, ": ", 2);
             }
             rpi_json_write(text, walk.value, indent, level + 1);
         }
-        if (indent && !first) new_line(text, indent, level);
+        if (indent && !first)
+            new_line(text, indent, level);
         rpi_text_add(text, brackets + 1, 1);
     }
 }

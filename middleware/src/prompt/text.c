@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *rpi_prompt_resize(const rt_host *host, void *pointer, size_t old_size, size_t new_size) {
-    if (host->allocate) return host->allocate(host->user, pointer, old_size, new_size, 16);
+void *rpi_prompt_resize(const rt_host *host, void *pointer, size_t old_size, size_t new_size)
+{
+    if (host->allocate)
+        return host->allocate(host->user, pointer, old_size, new_size, 16);
     if (new_size == 0) {
         free(pointer);
         return NULL;
@@ -16,7 +18,8 @@ void *rpi_prompt_resize(const rt_host *host, void *pointer, size_t old_size, siz
     return realloc(pointer, new_size);
 }
 
-rt_result rpi_prompt_fail(const rt_host *host, rt_result code, const char *format, ...) {
+rt_result rpi_prompt_fail(const rt_host *host, rt_result code, const char *format, ...)
+{
     char message[512];
     va_list arguments;
     va_start(arguments, format);
@@ -25,9 +28,12 @@ rt_result rpi_prompt_fail(const rt_host *host, rt_result code, const char *forma
     return rt_raise(host, code, message);
 }
 
-bool rpi_text_reserve(rpi_text *text, size_t capacity) {
-    if (text->result != RT_OK) return false;
-    if (capacity <= text->capacity) return true;
+bool rpi_text_reserve(rpi_text *text, size_t capacity)
+{
+    if (text->result != RT_OK)
+        return false;
+    if (capacity <= text->capacity)
+        return true;
     size_t grown = text->capacity < 256 ? 256 : text->capacity;
     while (grown < capacity) {
         if (grown > SIZE_MAX / 2) {
@@ -38,7 +44,8 @@ bool rpi_text_reserve(rpi_text *text, size_t capacity) {
     }
     char *data = rpi_prompt_resize(&text->host, text->data, text->capacity, grown);
     if (!data) {
-        text->result = rpi_prompt_fail(&text->host, RT_ERROR_OUT_OF_MEMORY, "prompt: no memory for %zu bytes of text", grown);
+        text->result =
+            rpi_prompt_fail(&text->host, RT_ERROR_OUT_OF_MEMORY, "prompt: no memory for %zu bytes of text", grown);
         return false;
     }
     text->data = data;
@@ -46,41 +53,58 @@ bool rpi_text_reserve(rpi_text *text, size_t capacity) {
     return true;
 }
 
-void rpi_text_add(rpi_text *text, const char *bytes, size_t size) {
+void rpi_text_add(rpi_text *text, const char *bytes, size_t size)
+{
     if (size >= SIZE_MAX - text->size) {
         text->result = rpi_prompt_fail(&text->host, RT_ERROR_TOO_LARGE, "prompt: text past the address space");
         return;
     }
-    if (!rpi_text_reserve(text, text->size + size + 1)) return;
-    if (size) memcpy(text->data + text->size, bytes, size);
+    if (!rpi_text_reserve(text, text->size + size + 1))
+        return;
+    if (size)
+        memcpy(text->data + text->size, bytes, size);
     text->size += size;
     text->data[text->size] = 0;
 }
 
-void rpi_text_add_string(rpi_text *text, const char *string) {
-    if (string) rpi_text_add(text, string, strlen(string));
+void rpi_text_add_string(rpi_text *text, const char *string)
+{
+    if (string)
+        rpi_text_add(text, string, strlen(string));
 }
 
 // Length of the well-formed character at `at`, or minus the length of the maximal invalid part (Unicode 15, table 3-7).
-static int character_length(const unsigned char *at, const unsigned char *end) {
+static int character_length(const unsigned char *at, const unsigned char *end)
+{
     unsigned first = at[0];
-    if (first < 0x80) return 1;
-    int need = first >= 0xC2 && first <= 0xDF ? 1 : first >= 0xE0 && first <= 0xEF ? 2 : first >= 0xF0 && first <= 0xF4 ? 3 : 0;
-    if (need == 0) return -1;
+    if (first < 0x80)
+        return 1;
+    int need = first >= 0xC2 && first <= 0xDF   ? 1
+               : first >= 0xE0 && first <= 0xEF ? 2
+               : first >= 0xF0 && first <= 0xF4 ? 3
+                                                : 0;
+    if (need == 0)
+        return -1;
     unsigned low = 0x80, high = 0xBF;
-    if (first == 0xE0) low = 0xA0;
-    if (first == 0xED) high = 0x9F;
-    if (first == 0xF0) low = 0x90;
-    if (first == 0xF4) high = 0x8F;
+    if (first == 0xE0)
+        low = 0xA0;
+    if (first == 0xED)
+        high = 0x9F;
+    if (first == 0xF0)
+        low = 0x90;
+    if (first == 0xF4)
+        high = 0x8F;
     for (int i = 1; i <= need; i++) {
-        if (at + i >= end || at[i] < low || at[i] > high) return -i;
+        if (at + i >= end || at[i] < low || at[i] > high)
+            return -i;
         low = 0x80;
         high = 0xBF;
     }
     return need + 1;
 }
 
-void rpi_text_add_utf8(rpi_text *text, const char *bytes, size_t size) {
+void rpi_text_add_utf8(rpi_text *text, const char *bytes, size_t size)
+{
     const unsigned char *at = (const unsigned char *)bytes, *end = at + size, *good = at;
     while (at < end) {
         int length = character_length(at, end);
@@ -96,8 +120,10 @@ void rpi_text_add_utf8(rpi_text *text, const char *bytes, size_t size) {
     rpi_text_add(text, (const char *)good, (size_t)(at - good));
 }
 
-void rpi_text_free(rpi_text *text) {
-    if (text->data) rpi_prompt_resize(&text->host, text->data, text->capacity, 0);
+void rpi_text_free(rpi_text *text)
+{
+    if (text->data)
+        rpi_prompt_resize(&text->host, text->data, text->capacity, 0);
     text->data = NULL;
     text->size = text->capacity = 0;
 }

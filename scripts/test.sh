@@ -126,6 +126,8 @@ run_fuzzers() {
 export MAKEFLAGS=k
 step "build release" scripts/build.sh release
 step "build sanitize" scripts/build.sh sanitize
+step "no warnings from what was just compiled" sh -c '! grep -h "warning:" "$@"' sh \
+    "$logs/build_release.log" "$logs/build_sanitize.log"
 step "layering: the checker can fail" lua5.4 tests/layering.lua --self-test
 step "layering" lua5.4 tests/layering.lua
 step "style" lua5.4 tests/style.lua

@@ -1,0 +1,419 @@
+// backend/cpu/kernel_matrix.h - matrix times activations, written once, compiled for each instruction set.
+// SPDX-License-Identifier: MIT
+#ifndef RTI_CPU_KERNEL_MATRIX_H
+#define RTI_CPU_KERNEL_MATRIX_H
+
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/lanes.h"
+
+// Vector i and its upper bits as two quads of whole bytes: quad i and quad i + 4.
+ALWAYS_INLINE void quads_unpack(rti_bits bits, const uint8_t *values, const uint8_t *table, int i, vi *low, vi *high)
+{
+    const vi nibble = vi_set_bytes(15);
+    if (bits == RTI_BITS_8) {
+        *low = vi_load(values + 64 * i);
+        *high = vi_load(values + 64 * (i + 4));
+        return;
+    }
+    vi v = vi_load(values + 64 * i);
+    *low = vi_and(v, nibble);
+    *high = vi_and(vi_right(v, 4), nibble);
+    if (bits == RTI_BITS_5) {
+        vi fifth = vi_load(values + 256);
+        *low = vi_or(*low, vi_and(vi_left(fifth, 4 - i), vi_set_bytes(16)));
+        *high = vi_or(*high, vi_and(vi_right(fifth, i), vi_set_bytes(16)));
+    } else if (bits == RTI_BITS_6) {
+        vi upper_low = vi_load(values + 256), upper_high = vi_load(values + 320);
+        upper_low = i < 2 ? vi_left(upper_low, 4 - 2 * i) : vi_right(upper_low, 2 * i - 4);
+        upper_high = i < 2 ? vi_left(upper_high, 4 - 2 * i) : vi_right(upper_high, 2 * i - 4);
+        *low = vi_or(*low, vi_and(upper_low, vi_set_bytes(48)));
+        *high = vi_or(*high, vi_and(upper_high, vi_set_bytes(48)));
+    } else if (bits == RTI_BITS_TABLE) {
+        *low = vi_lookup(table, *low);
+        *high = vi_lookup(table, *high);
+    }
+}
+
+ALWAYS_INLINE bool scales_halves(rti_scales scales)
+{
+    return scales == RTI_SCALES_K16 || scales == RTI_SCALES_K16_MINIMUM;
+}
+
+ALWAYS_INLINE bool scales_minimum(rti_scales scales)
+{
+    return scales == RTI_SCALES_HALF_MINIMUM || scales == RTI_SCALES_K32_MINIMUM || scales == RTI_SCALES_K16_MINIMUM;
+}
+
+typedef struct block_scales {
+    vf d[2], m[2]; // value = d * q + m, of the block or of its two halves
+} block_scales;
+
+// Scales of block `within` of a header, for the lanes from `lane` on. Products of a half and a byte are exact.
+ALWAYS_INLINE block_scales scales_load(rti_scales scales, const uint8_t *header, int within, int lane)
+{
+    block_scales s;
+    const vf minus = vf_set(-1.0f);
+    const uint8_t *halves = header + 2 * lane;
+    if (scales == RTI_SCALES_HALF) {
+        s.d[0] = vf_from_half(halves + within * 32);
+    } else if (scales == RTI_SCALES_HALF_MINIMUM) {
+        s.d[0] = vf_from_half(halves);
+        s.m[0] = vf_from_half(halves + 32);
+    } else if (scales == RTI_SCALES_FLOAT) {
+        s.d[0] = vf_load((const float *)(const void *)(header + 4 * lane));
+    } else if (scales == RTI_SCALES_K32) {
+        s.d[0] = vf_mul(vf_from_half(halves), vf_from_s8(header + 32 + within * 16 + lane));
+    } else if (scales == RTI_SCALES_K32_MINIMUM) {
+        const uint8_t *bytes = header + 64 + within * 32 + lane;
+        s.d[0] = vf_mul(vf_from_half(halves), vf_from_u8(bytes));
+        s.m[0] = vf_mul(vf_mul(vf_from_half(halves + 32), minus), vf_from_u8(bytes + 16));
+    } else if (scales == RTI_SCALES_K16) {
+        const uint8_t *bytes = header + 32 + within * 32 + lane;
+        vf d = vf_from_half(halves);
+        s.d[0] = vf_mul(d, vf_from_s8(bytes));
+        s.d[1] = vf_mul(d, vf_from_s8(bytes + 16));
+    } else if (scales == RTI_SCALES_K16_MINIMUM) {
+        const uint8_t *bytes = header + 64 + within * 64 + lane;
+        vf d = vf_from_half(halves), m = vf_mul(vf_from_half(halves + 32), minus);
+        s.d[0] = vf_mul(d, vf_from_u8(bytes));
+        s.d[1] = vf_mul(d, vf_from_u8(bytes + 16));
+        s.m[0] = vf_mul(m, vf_from_u8(bytes + 32));
+        s.m[1] = vf_mul(m, vf_from_u8(bytes + 48));
+    }
+    return s;
+}
+
+#if defined(__AVX2__)
+#define MAX_TILE 8
+#else
+#define MAX_TILE 1
+#endif
+
+ALWAYS_INLINE int32_t load_quad(const int8_t *p)
+{
+    int32_t quad;
+    memcpy(&quad, p, sizeof quad);
+    return quad;
+}
+
+// One panel times R rows of activations. Everything up to `rows` is known when this is compiled.
+ALWAYS_INLINE void panel_times_rows(const rti_bits bits, const rti_scales scales, const int offset, const int group,
+                                    const int header_bytes, const int block_bytes, const int planes, const int rows,
+                                    const rti_packed *m, int32_t panel, const rti_act *in, int32_t row, float *out,
+                                    size_t out_stride)
+{
+    const bool halves = scales_halves(scales), minimum = scales_minimum(scales), wide = bits == RTI_BITS_8 || bits == RTI_BITS_TABLE;
+    const int8_t *q = in->q + (size_t)row * in->stride;
+    const int8_t *q_low = planes == 2 ? in->low + (size_t)row * in->stride : NULL;
+    const rti_act_scale *a = in->scales + (size_t)row * in->scale_stride;
+    const size_t stride = in->stride, scale_stride = in->scale_stride;
+    const uint8_t *header = m->data + (size_t)panel * m->panel_bytes, *table = m->form->table;
+    vf acc[MAX_TILE][PARTS];
+UNROLL(16)
+    for (int r = 0; r < rows; r++) {
+UNROLL(2)
+        for (int p = 0; p < PARTS; p++) {
+            acc[r][p] = vf_set(0.0f);
+        }
+    }
+    for (int32_t block = 0, within = 0; block < m->blocks; block++) {
+        const uint8_t *values = header + header_bytes + within * block_bytes;
+UNROLL(2)
+        for (int p = 0; p < PARTS; p++) {
+            vi sum[MAX_TILE][2], sum_low[MAX_TILE][2];
+UNROLL(16)
+            for (int r = 0; r < rows; r++) {
+                const rti_act_scale *ar = a + (size_t)r * scale_stride + block;
+                if (halves) {
+                    sum[r][0] = offset ? vi_set(-offset * ar->sum_half[0]) : vi_set(0);
+                    sum[r][1] = offset ? vi_set(-offset * ar->sum_half[1]) : vi_set(0);
+                } else {
+                    sum[r][0] = offset ? vi_set(-offset * ar->sum) : vi_set(0);
+                }
+                if (planes == 2) {
+                    sum_low[r][0] = sum[r][0];
+                    sum[r][0] = vi_set(0);
+                    sum_low[r][1] = sum[r][halves ? 1 : 0];
+                    sum[r][1] = vi_set(0);
+                }
+            }
+UNROLL(4)
+            for (int i = 0; i < 4; i++) {
+                vi low, high;
+                quads_unpack(bits, values + p * LANES * 4, table, i, &low, &high);
+                const int second = halves ? 1 : 0;
+UNROLL(16)
+                for (int r = 0; r < rows; r++) {
+                    const int8_t *qr = q + (size_t)r * stride + block * 32 + 4 * i;
+                    sum[r][0] = wide ? vi_dot_wide(sum[r][0], low, load_quad(qr)) : vi_dot(sum[r][0], low, load_quad(qr));
+                    sum[r][second] = wide ? vi_dot_wide(sum[r][second], high, load_quad(qr + 16))
+                                          : vi_dot(sum[r][second], high, load_quad(qr + 16));
+                    if (planes == 2) {
+                        qr = q_low + (size_t)r * stride + block * 32 + 4 * i;
+                        sum_low[r][0] = wide ? vi_dot_wide(sum_low[r][0], low, load_quad(qr)) : vi_dot(sum_low[r][0], low, load_quad(qr));
+                        sum_low[r][second] = wide ? vi_dot_wide(sum_low[r][second], high, load_quad(qr + 16))
+                                                  : vi_dot(sum_low[r][second], high, load_quad(qr + 16));
+                    }
+                }
+            }
+            block_scales s = scales_load(scales, header, within, p * LANES);
+UNROLL(16)
+            for (int r = 0; r < rows; r++) {
+                const rti_act_scale *ar = a + (size_t)r * scale_stride + block;
+                const vf d = vf_set(ar->d);
+                vi total = planes == 2 ? vi_add(vi_left(sum[r][0], 8), sum_low[r][0]) : sum[r][0];
+                acc[r][p] = vf_fma(vf_mul(s.d[0], d), vf_from_int(total), acc[r][p]);
+                if (halves) {
+                    total = planes == 2 ? vi_add(vi_left(sum[r][1], 8), sum_low[r][1]) : sum[r][1];
+                    acc[r][p] = vf_fma(vf_mul(s.d[1], d), vf_from_int(total), acc[r][p]);
+                }
+                if (minimum && halves) {
+                    acc[r][p] = vf_fma(s.m[0], vf_set(ar->s_half[0]), acc[r][p]);
+                    acc[r][p] = vf_fma(s.m[1], vf_set(ar->s_half[1]), acc[r][p]);
+                } else if (minimum) {
+                    acc[r][p] = vf_fma(s.m[0], vf_set(ar->s), acc[r][p]);
+                }
+            }
+        }
+        if (++within == group) {
+            within = 0;
+            header += header_bytes + group * block_bytes;
+        }
+    }
+UNROLL(16)
+    for (int r = 0; r < rows; r++) {
+UNROLL(2)
+        for (int p = 0; p < PARTS; p++) {
+            vf_store(out + (size_t)r * out_stride + p * LANES, acc[r][p]);
+        }
+    }
+}
+
+// name, bits, scales, offset, blocks a header, header bytes, block bytes: as in form.c
+#define INTEGER_FORMS(X)                                                    \
+    X(q4_0, RTI_BITS_4, RTI_SCALES_HALF, 8, 2, 64, 256)                     \
+    X(q4_1, RTI_BITS_4, RTI_SCALES_HALF_MINIMUM, 0, 1, 64, 256)             \
+    X(q5_0, RTI_BITS_5, RTI_SCALES_HALF, 16, 2, 64, 320)                    \
+    X(q5_1, RTI_BITS_5, RTI_SCALES_HALF_MINIMUM, 0, 1, 64, 320)             \
+    X(q8_0, RTI_BITS_8, RTI_SCALES_HALF, 128, 2, 64, 512)                   \
+    X(q2_k, RTI_BITS_4, RTI_SCALES_K16_MINIMUM, 0, 8, 576, 256)             \
+    X(q3_k, RTI_BITS_4, RTI_SCALES_K16, 4, 8, 320, 256)                     \
+    X(q4_k, RTI_BITS_4, RTI_SCALES_K32_MINIMUM, 0, 8, 320, 256)             \
+    X(q5_k, RTI_BITS_5, RTI_SCALES_K32_MINIMUM, 0, 8, 320, 320)             \
+    X(q6_k, RTI_BITS_6, RTI_SCALES_K16, 32, 8, 320, 384)                    \
+    X(iq4_nl, RTI_BITS_TABLE, RTI_SCALES_HALF, 128, 2, 64, 256)             \
+    X(iq4_xs, RTI_BITS_TABLE, RTI_SCALES_K32, 128, 8, 192, 256)             \
+    X(mxfp4, RTI_BITS_TABLE, RTI_SCALES_FLOAT, 128, 1, 64, 256)
+
+typedef void panel_function(const rti_packed *m, int32_t panel, const rti_act *in, int32_t row, float *out, size_t out_stride);
+
+#define DEFINE_TILE(name, bits, scales, offset, group, header, block, planes, rows)                                      \
+    static void name##_##planes##x##rows(const rti_packed *m, int32_t panel, const rti_act *in, int32_t row, float *out, \
+                                         size_t out_stride)                                                              \
+    {                                                                                                                    \
+        panel_times_rows(bits, scales, offset, group, header, block, planes, rows, m, panel, in, row, out, out_stride);  \
+    }
+// Portable C takes one row at a time; the others 8, 4, 2 or 1 (two planes: 4, 2 or 1).
+#if defined(__AVX2__)
+#define DEFINE_FORM(name, bits, scales, offset, group, header, block)   \
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 1, 1) \
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 1, 2) \
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 1, 4) \
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 1, 8) \
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 2, 1) \
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 2, 4)
+#define FORM_TILES(name) {{name##_1x1, name##_1x2, name##_1x4, name##_1x8}, {name##_2x1, NULL, name##_2x4, NULL}}
+#else
+#define DEFINE_FORM(name, bits, scales, offset, group, header, block)   \
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 1, 1) \
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 2, 1)
+#define FORM_TILES(name) {{name##_1x1, NULL, NULL, NULL}, {name##_2x1, NULL, NULL, NULL}}
+#endif
+INTEGER_FORMS(DEFINE_FORM)
+
+#define TILE_COUNT 4 // rows 1, 2, 4, 8
+static panel_function *panel_find(rti_type type, int32_t planes, int size)
+{
+#define FORM_CASE(tag, name)                                                                \
+    case tag: {                                                                             \
+        static panel_function *const table[2][TILE_COUNT] = FORM_TILES(name);               \
+        return table[planes - 1][size];                                                     \
+    }
+    switch (type) {
+        FORM_CASE(RTI_TYPE_Q4_0, q4_0)
+        FORM_CASE(RTI_TYPE_Q4_1, q4_1)
+        FORM_CASE(RTI_TYPE_Q5_0, q5_0)
+        FORM_CASE(RTI_TYPE_Q5_1, q5_1)
+        FORM_CASE(RTI_TYPE_Q8_0, q8_0)
+        FORM_CASE(RTI_TYPE_Q2_K, q2_k)
+        FORM_CASE(RTI_TYPE_Q3_K, q3_k)
+        FORM_CASE(RTI_TYPE_Q4_K, q4_k)
+        FORM_CASE(RTI_TYPE_Q5_K, q5_k)
+        FORM_CASE(RTI_TYPE_Q6_K, q6_k)
+        FORM_CASE(RTI_TYPE_IQ4_NL, iq4_nl)
+        FORM_CASE(RTI_TYPE_IQ4_XS, iq4_xs)
+        FORM_CASE(RTI_TYPE_MXFP4, mxfp4)
+    default: return NULL;
+    }
+#undef FORM_CASE
+}
+
+static void matrix_fast(const rti_packed *m, int32_t panel, int32_t planes, const rti_act *in, int32_t row, int32_t count,
+                        float *out, size_t out_stride)
+{
+    for (int size = TILE_COUNT - 1; size >= 0; size--) {
+        int32_t rows = 1 << size;
+        panel_function *function = count >= rows ? panel_find(m->form->type, planes, size) : NULL;
+        for (; count >= rows && function; count -= rows, row += rows, out += (size_t)rows * out_stride) {
+            function(m, panel, in, row, out, out_stride);
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Float activations
+// ---------------------------------------------------------------------------------------------------------------------
+
+ALWAYS_INLINE void decode_integer(const rti_bits bits, const rti_scales scales, const int offset, const uint8_t *header,
+                                  const uint8_t *values, int within, const uint8_t *table, float *out)
+{
+    const bool halves = scales_halves(scales), minimum = scales_minimum(scales);
+    const vi byte = vi_set(255), zero = vi_set(offset);
+    for (int p = 0; p < PARTS; p++) {
+        block_scales s = scales_load(scales, header, within, p * LANES);
+        for (int i = 0; i < 4; i++) {
+            vi quad[2];
+            quads_unpack(bits, values + p * LANES * 4, table, i, &quad[0], &quad[1]);
+            for (int h = 0; h < 2; h++) {
+                for (int c = 0; c < 4; c++) {
+                    vf q = vf_from_int(vi_sub(vi_and(vi_right(quad[h], 8 * c), byte), zero));
+                    vf w = vf_mul(s.d[halves ? h : 0], q);
+                    if (minimum) {
+                        w = vf_add(w, s.m[halves ? h : 0]);
+                    }
+                    vf_store(out + (4 * (i + 4 * h) + c) * 16 + p * LANES, w);
+                }
+            }
+        }
+    }
+}
+
+// A block of a panel as floats: out[column * 16 + lane].
+static void block_decode(const rti_packed *m, int32_t panel, int32_t block, float *out)
+{
+    const rti_form *form = m->form;
+    const uint8_t *header = rti_packed_header(m, panel, block);
+    int within = block % form->group;
+    const uint8_t *values = header + form->header_bytes + (size_t)within * (size_t)form->block_bytes;
+    switch (form->type) {
+#define DECODE_CASE(tag, bits, scales, offset) \
+    case tag: decode_integer(bits, scales, offset, header, values, within, form->table, out); break;
+        DECODE_CASE(RTI_TYPE_Q4_0, RTI_BITS_4, RTI_SCALES_HALF, 8)
+        DECODE_CASE(RTI_TYPE_Q4_1, RTI_BITS_4, RTI_SCALES_HALF_MINIMUM, 0)
+        DECODE_CASE(RTI_TYPE_Q5_0, RTI_BITS_5, RTI_SCALES_HALF, 16)
+        DECODE_CASE(RTI_TYPE_Q5_1, RTI_BITS_5, RTI_SCALES_HALF_MINIMUM, 0)
+        DECODE_CASE(RTI_TYPE_Q8_0, RTI_BITS_8, RTI_SCALES_HALF, 128)
+        DECODE_CASE(RTI_TYPE_Q2_K, RTI_BITS_4, RTI_SCALES_K16_MINIMUM, 0)
+        DECODE_CASE(RTI_TYPE_Q3_K, RTI_BITS_4, RTI_SCALES_K16, 4)
+        DECODE_CASE(RTI_TYPE_Q4_K, RTI_BITS_4, RTI_SCALES_K32_MINIMUM, 0)
+        DECODE_CASE(RTI_TYPE_Q5_K, RTI_BITS_5, RTI_SCALES_K32_MINIMUM, 0)
+        DECODE_CASE(RTI_TYPE_Q6_K, RTI_BITS_6, RTI_SCALES_K16, 32)
+        DECODE_CASE(RTI_TYPE_IQ4_NL, RTI_BITS_TABLE, RTI_SCALES_HALF, 128)
+        DECODE_CASE(RTI_TYPE_IQ4_XS, RTI_BITS_TABLE, RTI_SCALES_K32, 128)
+        DECODE_CASE(RTI_TYPE_MXFP4, RTI_BITS_TABLE, RTI_SCALES_FLOAT, 128)
+#undef DECODE_CASE
+    case RTI_TYPE_F32: memcpy(out, values, 32 * 16 * sizeof(float)); break;
+    case RTI_TYPE_F16:
+        for (int i = 0; i < 32 * 16; i += LANES) {
+            vf_store(out + i, vf_from_half(values + 2 * i));
+        }
+        break;
+    case RTI_TYPE_BF16:
+        for (int i = 0; i < 32 * 16; i += LANES) {
+            vf_store(out + i, vf_from_bfloat(values + 2 * i));
+        }
+        break;
+    case RTI_TYPE_F8_E4M3:
+        for (int i = 0; i < 32 * 16; i += LANES) {
+            vf_store(out + i, vf_from_f8(values + i));
+        }
+        break;
+    }
+}
+
+// One decoded block times `rows` rows: out += (t0 + t1) + (t2 + t3).
+ALWAYS_INLINE void float_block(const int rows, const float *w, const float *x, size_t stride, float *out, size_t out_stride)
+{
+UNROLL(2)
+    for (int p = 0; p < PARTS; p++) {
+        vf t[4][4];
+UNROLL(4)
+        for (int r = 0; r < rows; r++) {
+UNROLL(4)
+            for (int j = 0; j < 4; j++) {
+                t[r][j] = vf_set(0.0f);
+            }
+        }
+        for (int k = 0; k < RTI_BLOCK_COLUMNS; k += 4) {
+UNROLL(4)
+            for (int j = 0; j < 4; j++) {
+                vf column = vf_load(w + (k + j) * 16 + p * LANES);
+UNROLL(4)
+                for (int r = 0; r < rows; r++) {
+                    t[r][j] = vf_fma(column, vf_set(x[(size_t)r * stride + (size_t)(k + j)]), t[r][j]);
+                }
+            }
+        }
+UNROLL(4)
+        for (int r = 0; r < rows; r++) {
+            float *o = out + (size_t)r * out_stride + p * LANES;
+            vf_store(o, vf_add(vf_load(o), vf_add(vf_add(t[r][0], t[r][1]), vf_add(t[r][2], t[r][3]))));
+        }
+    }
+}
+
+#if LANES == 16
+#define FLOAT_ROWS 4
+#else
+#define FLOAT_ROWS 2
+#endif
+
+static void matrix_float(const rti_packed *m, int32_t panel, const rti_act *in, int32_t row, int32_t count, float *out,
+                         size_t out_stride)
+{
+    float w[RTI_BLOCK_COLUMNS * 16] __attribute__((aligned(64)));
+    for (int32_t r = 0; r < count; r++) {
+        memset(out + (size_t)r * out_stride, 0, 16 * sizeof(float));
+    }
+    for (int32_t block = 0; block < m->blocks; block++) {
+        const float *weights = w;
+        if (m->form->type == RTI_TYPE_F32) {
+            weights = (const float *)(const void *)rti_packed_header(m, panel, block);
+        } else {
+            block_decode(m, panel, block, w);
+        }
+        const float *x = in->values + (size_t)row * in->stride + (size_t)block * RTI_BLOCK_COLUMNS;
+        int32_t r = 0;
+        for (; r + FLOAT_ROWS <= count; r += FLOAT_ROWS) {
+            float_block(FLOAT_ROWS, weights, x + (size_t)r * in->stride, in->stride, out + (size_t)r * out_stride, out_stride);
+        }
+        for (; r < count; r++) {
+            float_block(1, weights, x + (size_t)r * in->stride, in->stride, out + (size_t)r * out_stride, out_stride);
+        }
+    }
+}
+
+static void row_decode(const rti_packed *m, int32_t row, float scale, float *out)
+{
+    float w[RTI_BLOCK_COLUMNS * 16] __attribute__((aligned(64)));
+    int32_t panel = row / RTI_PANEL_ROWS, lane = row % RTI_PANEL_ROWS;
+    float row_scale = m->row_scale ? m->row_scale[row] : 1.0f;
+    for (int32_t block = 0; block < m->blocks; block++) {
+        block_decode(m, panel, block, w);
+        for (int k = 0; k < RTI_BLOCK_COLUMNS; k++) {
+            out[block * RTI_BLOCK_COLUMNS + k] = w[k * 16 + lane] * row_scale * scale;
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,141 @@
+// backend/cpu/kernel_rows.h - norms, rounding of activations, activation functions: whatever works on rows.
+// SPDX-License-Identifier: MIT
+#ifndef RTI_CPU_KERNEL_ROWS_H
+#define RTI_CPU_KERNEL_ROWS_H
+
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/lanes.h"
+
+static void norm(rti_norm_kind kind, const float *x, const float *weight, const float *bias, int32_t count, int32_t n,
+                 float epsilon, float *out)
+{
+    vf sum[PARTS];
+    float mean = 0.0f;
+    if (kind == RTI_NORM_LAYER) {
+        for (int p = 0; p < PARTS; p++) {
+            sum[p] = vf_set(0.0f);
+        }
+        for (int32_t i = 0; i < n; i += 16) {
+            for (int p = 0; p < PARTS; p++) {
+                sum[p] = vf_add(sum[p], vf_load(x + i + p * LANES));
+            }
+        }
+        mean = lanes_sum(sum) / (float)count;
+    }
+    for (int p = 0; p < PARTS; p++) {
+        sum[p] = vf_set(0.0f);
+    }
+    for (int32_t i = 0; i < n; i += 16) {
+        for (int p = 0; p < PARTS; p++) {
+            int32_t at = i + p * LANES;
+            vf v = vf_load(x + at);
+            if (kind == RTI_NORM_LAYER) {
+                v = vf_keep(vf_sub(v, vf_set(mean)), 0, count - at, 0.0f);
+            }
+            sum[p] = vf_fma(v, v, sum[p]);
+        }
+    }
+    const float factor = 1.0f / sqrtf(lanes_sum(sum) / (float)count + epsilon);
+    for (int32_t i = 0; i < n; i += LANES) {
+        vf v = vf_load(x + i);
+        if (kind == RTI_NORM_LAYER) {
+            v = vf_sub(v, vf_set(mean));
+        }
+        v = vf_mul(v, vf_set(factor));
+        if (weight) { // padded with zeros like x
+            v = vf_mul(v, vf_load(weight + i));
+        }
+        if (bias) {
+            v = vf_add(v, vf_load(bias + i));
+        }
+        vf_store(out + i, v);
+    }
+}
+
+static void quantize(const float *x, int32_t n, int32_t planes, int8_t *q, int8_t *low, rti_act_scale *scales)
+{
+    const float most = planes == 2 ? 32512.0f : 127.0f;
+    for (int32_t i = 0; i < n; i += RTI_BLOCK_COLUMNS, scales++) {
+        vf peak[PARTS];
+        for (int p = 0; p < PARTS; p++) {
+            peak[p] = vf_max(vf_abs(vf_load(x + i + p * LANES)), vf_abs(vf_load(x + i + 16 + p * LANES)));
+        }
+        float top = lanes_max(peak);
+        float inverse = top > 1e-30f ? most / top : 0.0f;
+        int32_t values[RTI_BLOCK_COLUMNS];
+        for (int k = 0; k < RTI_BLOCK_COLUMNS; k += LANES) {
+            vf v = vf_mul(vf_load(x + i + k), vf_set(inverse));
+            vi a = vi_from_float(vf_max(vf_min(v, vf_set(most)), vf_set(-most)));
+            vi_store(values + k, a);
+            if (planes == 2) {
+                vi high = vi_right_signed(vi_add(a, vi_set(128)), 8);
+                vi_store_bytes(q + i + k, high);
+                vi_store_bytes(low + i + k, vi_sub(a, vi_left(high, 8)));
+            } else {
+                vi_store_bytes(q + i + k, a);
+            }
+        }
+        int32_t sums[2] = {0, 0};
+        for (int k = 0; k < 16; k++) {
+            sums[0] += values[k];
+            sums[1] += values[k + 16];
+        }
+        float d = top > 1e-30f ? top / most : 0.0f;
+        *scales = (rti_act_scale){
+            .d = d,
+            .s = d * (float)(sums[0] + sums[1]),
+            .s_half = {d * (float)sums[0], d * (float)sums[1]},
+            .sum = sums[0] + sums[1],
+            .sum_half = {sums[0], sums[1]},
+        };
+    }
+}
+
+static void activate(rti_activation kind, const float *gate, const float *up, int32_t n, float *out)
+{
+    const vf one = vf_set(1.0f), minus = vf_set(-1.0f);
+    for (int32_t i = 0; i < n; i += LANES) {
+        vf u = vf_load(up + i);
+        if (kind == RTI_ACTIVATION_RELU_SQUARED) {
+            u = vf_max(u, vf_set(0.0f));
+            vf_store(out + i, vf_mul(u, u));
+            continue;
+        }
+        vf g = vf_load(gate + i), t = g;
+        if (kind == RTI_ACTIVATION_GELU_TANH) { // x * (1 + tanh(t)) / 2 = x / (1 + exp(-2 t))
+            vf cube = vf_mul(vf_mul(g, g), g);
+            t = vf_mul(vf_fma(cube, vf_set(0.044715f), g), vf_set(1.5957691216f));
+        }
+        vf_store(out + i, vf_mul(vf_div(g, vf_add(one, vf_exp(vf_mul(t, minus)))), u));
+    }
+}
+
+static void add(float *x, const float *y, int32_t n)
+{
+    for (int32_t i = 0; i < n; i += LANES) {
+        vf_store(x + i, vf_add(vf_load(x + i), vf_load(y + i)));
+    }
+}
+
+static void softcap(float *x, int32_t n, float cap)
+{
+    for (int32_t i = 0; i < n; i += LANES) {
+        vf_store(x + i, vf_softcap(vf_load(x + i), cap));
+    }
+}
+
+static void to_half(const float *x, int32_t n, uint16_t *out)
+{
+    for (int32_t i = 0; i < n; i += LANES) {
+        vf_to_half(out + i, vf_load(x + i));
+    }
+}
+
+static void scale_row(float *x, int32_t n, float divisor)
+{
+    for (int32_t i = 0; i < n; i += LANES) {
+        vf_store(x + i, vf_div(vf_load(x + i), vf_set(divisor)));
+    }
+}
+
+#endif

@@ -1,0 +1,316 @@
+// backend/cpu/lanes.h - a vector of floats and of integers, in the words of the instruction set this file is compiled for.
+//
+// Kernels are written once in these words and compiled for each instruction set. Every operation is one IEEE operation (or
+// an exact integer one) on each lane, so all of them give the same bits. Portable C is the reference.
+//
+// SPDX-License-Identifier: MIT
+#ifndef RTI_CPU_LANES_H
+#define RTI_CPU_LANES_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+// Loops over rows and vectors are written out where vectors are registers; in portable C that only makes code large.
+#if defined(__AVX2__)
+#define UNROLL(n) UNROLL_TEXT(GCC unroll n)
+#define UNROLL_TEXT(text) _Pragma(#text)
+#else
+#define UNROLL(n)
+#endif
+
+#if defined(__AVX512F__)
+
+#include <immintrin.h>
+#define LANES 16
+typedef __m512 vf;
+typedef __m512i vi;
+ALWAYS_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+ALWAYS_INLINE void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+ALWAYS_INLINE vf vf_set(float a) { return _mm512_set1_ps(a); }
+ALWAYS_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+ALWAYS_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+ALWAYS_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+ALWAYS_INLINE vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+ALWAYS_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); } // a > b ? a : b
+ALWAYS_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); } // a < b ? a : b
+ALWAYS_INLINE vf vf_abs(vf a) { return _mm512_abs_ps(a); }
+ALWAYS_INLINE vf vf_from_half(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+ALWAYS_INLINE void vf_to_half(void *p, vf a) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+ALWAYS_INLINE vf vf_from_bfloat(const void *p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+}
+ALWAYS_INLINE vf vf_from_f8(const void *p) { // E4M3: the bits of a half that is 2^8 too small
+    __m256i w = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
+    __m256i h = _mm256_or_si256(_mm256_slli_epi16(_mm256_and_si256(w, _mm256_set1_epi16(0x80)), 8),
+                                _mm256_slli_epi16(_mm256_and_si256(w, _mm256_set1_epi16(0x7f)), 7));
+    return _mm512_mul_ps(_mm512_cvtph_ps(h), _mm512_set1_ps(256.0f));
+}
+ALWAYS_INLINE vf vf_from_u8(const void *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+ALWAYS_INLINE vf vf_from_s8(const void *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+ALWAYS_INLINE vf vf_from_int(vi a) { return _mm512_cvtepi32_ps(a); }
+ALWAYS_INLINE vi vi_from_float(vf a) { return _mm512_cvtps_epi32(a); } // to nearest even, |a| < 2^22
+ALWAYS_INLINE vf vf_keep(vf a, int begin, int end, float other) { // lanes begin .. end-1 of a, the others `other`
+    uint32_t low = end <= 0 ? 0 : end >= 16 ? 0xffffu : (1u << end) - 1;
+    uint32_t off = begin <= 0 ? 0 : begin >= 16 ? 0xffffu : (1u << begin) - 1;
+    return _mm512_mask_mov_ps(_mm512_set1_ps(other), (__mmask16)(low & ~off), a);
+}
+ALWAYS_INLINE vf vf_power(vi n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n, _mm512_set1_epi32(127)), 23)); }
+ALWAYS_INLINE vi vi_load(const void *p) { return _mm512_loadu_si512(p); }
+ALWAYS_INLINE vi vi_set(int32_t a) { return _mm512_set1_epi32(a); }
+ALWAYS_INLINE vi vi_set_bytes(uint8_t a) { return _mm512_set1_epi8((char)a); }
+ALWAYS_INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+ALWAYS_INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
+ALWAYS_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+ALWAYS_INLINE vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+ALWAYS_INLINE vi vi_left(vi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
+ALWAYS_INLINE vi vi_right(vi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); } // logical
+ALWAYS_INLINE vi vi_lookup(const uint8_t table[16], vi index) {
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), index);
+}
+ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) { return _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(quad)); }
+ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) { return vi_dot(sum, weights, quad); }
+ALWAYS_INLINE void vi_store_bytes(int8_t *p, vi a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
+ALWAYS_INLINE vi vi_right_signed(vi a, int n) { return _mm512_srai_epi32(a, (unsigned)n); }
+ALWAYS_INLINE void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, a); }
+
+#elif defined(__AVX2__)
+
+#include <immintrin.h>
+#define LANES 8
+typedef __m256 vf;
+typedef __m256i vi;
+ALWAYS_INLINE vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+ALWAYS_INLINE void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+ALWAYS_INLINE vf vf_set(float a) { return _mm256_set1_ps(a); }
+ALWAYS_INLINE vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+ALWAYS_INLINE vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+ALWAYS_INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+ALWAYS_INLINE vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
+ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+ALWAYS_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
+ALWAYS_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
+ALWAYS_INLINE vf vf_abs(vf a) { return _mm256_and_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff))); }
+ALWAYS_INLINE vf vf_from_half(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+ALWAYS_INLINE void vf_to_half(void *p, vf a) {
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+ALWAYS_INLINE vf vf_from_bfloat(const void *p) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
+}
+ALWAYS_INLINE vf vf_from_f8(const void *p) {
+    __m128i w = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p));
+    __m128i h = _mm_or_si128(_mm_slli_epi16(_mm_and_si128(w, _mm_set1_epi16(0x80)), 8),
+                             _mm_slli_epi16(_mm_and_si128(w, _mm_set1_epi16(0x7f)), 7));
+    return _mm256_mul_ps(_mm256_cvtph_ps(h), _mm256_set1_ps(256.0f));
+}
+ALWAYS_INLINE vf vf_from_u8(const void *p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+ALWAYS_INLINE vf vf_from_s8(const void *p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+ALWAYS_INLINE vf vf_from_int(vi a) { return _mm256_cvtepi32_ps(a); }
+ALWAYS_INLINE vi vi_from_float(vf a) { return _mm256_cvtps_epi32(a); }
+ALWAYS_INLINE vf vf_keep(vf a, int begin, int end, float other) {
+    __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i in = _mm256_and_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(end), lane),
+                                  _mm256_cmpgt_epi32(lane, _mm256_set1_epi32(begin - 1)));
+    return _mm256_blendv_ps(_mm256_set1_ps(other), a, _mm256_castsi256_ps(in));
+}
+ALWAYS_INLINE vf vf_power(vi n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23)); }
+ALWAYS_INLINE vi vi_load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+ALWAYS_INLINE vi vi_set(int32_t a) { return _mm256_set1_epi32(a); }
+ALWAYS_INLINE vi vi_set_bytes(uint8_t a) { return _mm256_set1_epi8((char)a); }
+ALWAYS_INLINE vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+ALWAYS_INLINE vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
+ALWAYS_INLINE vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
+ALWAYS_INLINE vi vi_sub(vi a, vi b) { return _mm256_sub_epi32(a, b); }
+ALWAYS_INLINE vi vi_left(vi a, int n) { return _mm256_slli_epi32(a, n); }
+ALWAYS_INLINE vi vi_right(vi a, int n) { return _mm256_srli_epi32(a, n); }
+ALWAYS_INLINE vi vi_lookup(const uint8_t table[16], vi index) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)), index);
+}
+#if defined(__AVXVNNI__)
+ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) {
+    return _mm256_dpbusd_avx_epi32(sum, weights, _mm256_set1_epi32(quad));
+}
+ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) { return vi_dot(sum, weights, quad); }
+#else
+// Weights up to 127: two products of a pair fit 16 bits.
+ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) {
+    __m256i pairs = _mm256_maddubs_epi16(weights, _mm256_set1_epi32(quad));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+// Weights up to 255: as two half-bytes.
+ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) {
+    __m256i mask = _mm256_set1_epi8(0x0f), a = _mm256_set1_epi32(quad);
+    __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(weights, mask), a);
+    __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(weights, 4), mask), a);
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(low, _mm256_set1_epi16(1)));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(high, _mm256_set1_epi16(16)));
+}
+#endif
+ALWAYS_INLINE void vi_store_bytes(int8_t *p, vi a) {
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
+}
+ALWAYS_INLINE vi vi_right_signed(vi a, int n) { return _mm256_srai_epi32(a, n); }
+ALWAYS_INLINE void vi_store(int32_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, a); }
+
+#else // portable C
+
+#include "file/file.h"
+#define LANES 16
+typedef struct vf { float f[16]; } vf;
+typedef struct vi { int32_t i[16]; } vi;
+#define EACH(result, expression) for (int n_ = 0; n_ < 16; n_++) { (result)[n_] = (expression); }
+ALWAYS_INLINE vf vf_load(const float *p) { vf r; memcpy(&r, p, sizeof r); return r; }
+ALWAYS_INLINE void vf_store(float *p, vf a) { memcpy(p, &a, sizeof a); }
+ALWAYS_INLINE vf vf_set(float a) { vf r; EACH(r.f, a) return r; }
+ALWAYS_INLINE vf vf_add(vf a, vf b) { EACH(a.f, a.f[n_] + b.f[n_]) return a; }
+ALWAYS_INLINE vf vf_sub(vf a, vf b) { EACH(a.f, a.f[n_] - b.f[n_]) return a; }
+ALWAYS_INLINE vf vf_mul(vf a, vf b) { EACH(a.f, a.f[n_] * b.f[n_]) return a; }
+ALWAYS_INLINE vf vf_div(vf a, vf b) { EACH(a.f, a.f[n_] / b.f[n_]) return a; }
+ALWAYS_INLINE vf vf_fma(vf a, vf b, vf c) { EACH(a.f, fmaf(a.f[n_], b.f[n_], c.f[n_])) return a; }
+ALWAYS_INLINE vf vf_max(vf a, vf b) { EACH(a.f, a.f[n_] > b.f[n_] ? a.f[n_] : b.f[n_]) return a; }
+ALWAYS_INLINE vf vf_min(vf a, vf b) { EACH(a.f, a.f[n_] < b.f[n_] ? a.f[n_] : b.f[n_]) return a; }
+ALWAYS_INLINE vf vf_abs(vf a) { EACH(a.f, fabsf(a.f[n_])) return a; }
+ALWAYS_INLINE vf vf_from_half(const void *p) {
+    uint16_t h[16];
+    vf r;
+    memcpy(h, p, sizeof h);
+    EACH(r.f, rti_half_to_float(h[n_]))
+    return r;
+}
+ALWAYS_INLINE void vf_to_half(void *p, vf a) {
+    uint16_t h[16];
+    EACH(h, rti_float_to_half(a.f[n_]))
+    memcpy(p, h, sizeof h);
+}
+ALWAYS_INLINE vf vf_from_bfloat(const void *p) {
+    uint16_t h[16];
+    vf r;
+    memcpy(h, p, sizeof h);
+    EACH(r.f, rti_bfloat_to_float(h[n_]))
+    return r;
+}
+ALWAYS_INLINE vf vf_from_f8(const void *p) {
+    const uint8_t *b = (const uint8_t *)p;
+    vf r;
+    EACH(r.f, rti_half_to_float((uint16_t)((b[n_] & 0x80) << 8 | (b[n_] & 0x7f) << 7)) * 256.0f)
+    return r;
+}
+ALWAYS_INLINE vf vf_from_u8(const void *p) { vf r; EACH(r.f, (float)((const uint8_t *)p)[n_]) return r; }
+ALWAYS_INLINE vf vf_from_s8(const void *p) { vf r; EACH(r.f, (float)((const int8_t *)p)[n_]) return r; }
+ALWAYS_INLINE vf vf_from_int(vi a) { vf r; EACH(r.f, (float)a.i[n_]) return r; }
+ALWAYS_INLINE vi vi_from_float(vf a) { vi r; EACH(r.i, (int32_t)((a.f[n_] + 12582912.0f) - 12582912.0f)) return r; }
+ALWAYS_INLINE vf vf_keep(vf a, int begin, int end, float other) {
+    EACH(a.f, n_ >= begin && n_ < end ? a.f[n_] : other)
+    return a;
+}
+ALWAYS_INLINE vf vf_power(vi n) {
+    vf r;
+    EACH(n.i, (int32_t)((uint32_t)(n.i[n_] + 127) << 23))
+    memcpy(&r, &n, sizeof r);
+    return r;
+}
+ALWAYS_INLINE vi vi_load(const void *p) { vi r; memcpy(&r, p, sizeof r); return r; }
+ALWAYS_INLINE vi vi_set(int32_t a) { vi r; EACH(r.i, a) return r; }
+ALWAYS_INLINE vi vi_set_bytes(uint8_t a) { vi r; memset(&r, a, sizeof r); return r; }
+ALWAYS_INLINE vi vi_and(vi a, vi b) { EACH(a.i, a.i[n_] & b.i[n_]) return a; }
+ALWAYS_INLINE vi vi_or(vi a, vi b) { EACH(a.i, a.i[n_] | b.i[n_]) return a; }
+ALWAYS_INLINE vi vi_add(vi a, vi b) { EACH(a.i, a.i[n_] + b.i[n_]) return a; }
+ALWAYS_INLINE vi vi_sub(vi a, vi b) { EACH(a.i, a.i[n_] - b.i[n_]) return a; }
+ALWAYS_INLINE vi vi_left(vi a, int n) { EACH(a.i, (int32_t)((uint32_t)a.i[n_] << n)) return a; }
+ALWAYS_INLINE vi vi_right(vi a, int n) { EACH(a.i, (int32_t)((uint32_t)a.i[n_] >> n)) return a; }
+ALWAYS_INLINE vi vi_lookup(const uint8_t table[16], vi index) {
+    uint8_t b[64];
+    memcpy(b, &index, 64);
+    for (int n = 0; n < 64; n++) {
+        b[n] = table[b[n] & 15];
+    }
+    memcpy(&index, b, 64);
+    return index;
+}
+ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) {
+    uint8_t w[64];
+    int8_t a[4];
+    memcpy(w, &weights, 64);
+    memcpy(a, &quad, 4);
+    EACH(sum.i, sum.i[n_] + w[4 * n_] * a[0] + w[4 * n_ + 1] * a[1] + w[4 * n_ + 2] * a[2] + w[4 * n_ + 3] * a[3])
+    return sum;
+}
+ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) { return vi_dot(sum, weights, quad); }
+ALWAYS_INLINE void vi_store_bytes(int8_t *p, vi a) { EACH(p, (int8_t)a.i[n_]) }
+ALWAYS_INLINE vi vi_right_signed(vi a, int n) { EACH(a.i, a.i[n_] >> n) return a; }
+ALWAYS_INLINE void vi_store(int32_t *p, vi a) { memcpy(p, &a, sizeof a); }
+#undef EACH
+
+#endif
+
+#define PARTS (16 / LANES) // vectors that make 16 lanes
+
+// The sum of 16 lanes as a fixed tree: i + (i+8), then + 4, + 2, + 1.
+ALWAYS_INLINE float lanes_sum(const vf v[PARTS]) {
+    float s[16];
+    for (int p = 0; p < PARTS; p++) {
+        vf_store(s + p * LANES, v[p]);
+    }
+    for (int width = 8; width > 0; width /= 2) {
+        for (int i = 0; i < width; i++) {
+            s[i] = s[i] + s[i + width];
+        }
+    }
+    return s[0];
+}
+
+ALWAYS_INLINE float lanes_max(const vf v[PARTS]) {
+    float s[16];
+    for (int p = 0; p < PARTS; p++) {
+        vf_store(s + p * LANES, v[p]);
+    }
+    for (int width = 8; width > 0; width /= 2) {
+        for (int i = 0; i < width; i++) {
+            s[i] = s[i] > s[i + width] ? s[i] : s[i + width];
+        }
+    }
+    return s[0];
+}
+
+// e^x: 2^n * p(r), x = n ln 2 + r; p from the series, |r| <= 0.347, relative error about 1e-7. Held to [-87, 88].
+ALWAYS_INLINE vf vf_exp(vf x) {
+    x = vf_max(vf_min(x, vf_set(88.0f)), vf_set(-87.0f));
+    vi k = vi_from_float(vf_mul(x, vf_set(1.44269504f)));
+    vf n = vf_from_int(k);
+    vf r = vf_fma(n, vf_set(-0.693359375f), x);
+    r = vf_fma(n, vf_set(2.12194440e-4f), r);
+    vf p = vf_set(1.0f / 5040);
+    p = vf_fma(p, r, vf_set(1.0f / 720));
+    p = vf_fma(p, r, vf_set(1.0f / 120));
+    p = vf_fma(p, r, vf_set(1.0f / 24));
+    p = vf_fma(p, r, vf_set(1.0f / 6));
+    p = vf_fma(p, r, vf_set(0.5f));
+    p = vf_fma(p, r, vf_set(1.0f));
+    p = vf_fma(p, r, vf_set(1.0f));
+    return vf_mul(p, vf_power(k));
+}
+
+// cap * tanh(x / cap), tanh(t) = 1 - 2 / (exp(2t) + 1)
+ALWAYS_INLINE vf vf_softcap(vf x, float cap)
+{
+    vf t = vf_mul(vf_div(x, vf_set(cap)), vf_set(2.0f));
+    vf tanh = vf_sub(vf_set(1.0f), vf_div(vf_set(2.0f), vf_add(vf_exp(t), vf_set(1.0f))));
+    return vf_mul(tanh, vf_set(cap));
+}
+
+#endif

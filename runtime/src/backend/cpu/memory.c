@@ -1,0 +1,37 @@
+// backend/cpu/memory.c - one block of memory an object, laid out by counting first; huge pages where the system gives them.
+// SPDX-License-Identifier: MIT
+#include "backend/cpu/cpu.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+void *rti_arena_take(rti_arena *arena, size_t count, size_t size)
+{
+    size_t bytes, end;
+    if (!rti_size_multiply(count, size, &bytes) || !rti_size_add(arena->used, bytes, &end) || end > SIZE_MAX / 2) {
+        arena->overflow = true;
+        return NULL;
+    }
+    void *pointer = arena->base ? arena->base + arena->used : NULL;
+    arena->used = (end + 63) & ~(size_t)63;
+    return pointer;
+}
+
+void *rti_huge_allocate(const rt_host *host, size_t bytes)
+{
+    size_t rounded = (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    void *pointer = rti_allocate_aligned(host, rounded, HUGE_PAGE);
+    if (pointer) {
+        madvise(pointer, rounded, MADV_HUGEPAGE); // a wish
+    }
+    return pointer;
+}
+
+void rti_huge_release(const rt_host *host, void *pointer, size_t bytes)
+{
+    if (pointer) {
+        rti_release_aligned(host, pointer, (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1), HUGE_PAGE);
+    }
+}

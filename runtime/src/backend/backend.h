@@ -95,9 +95,21 @@ const rti_backend *rti_backend_cpu(void);
 // The CUDA backend's plugin, loaded once; NULL with a message raised where the library, driver or device is missing.
 const rti_backend *rti_backend_cuda(const rt_host *host, const char *library_path);
 
-// The one symbol of the plugin library. `abi` must equal RTI_BACKEND_ABI.
-#define RTI_BACKEND_ABI 1u
+// What the library lends to a plugin, so that both raise errors and take memory in one place.
+typedef struct rti_plugin_services {
+    rt_result (*raise)(const rt_host *host, rt_result code, const char *message);
+    void *(*allocate)(const rt_host *host, size_t size); // zeroed
+    void (*release)(const rt_host *host, void *pointer, size_t size);
+    const rti_type_info *(*type_find)(uint32_t type);
+    void (*dequantize)(rti_type type, const void *blocks, float *values, size_t count);
+    rt_result (*sample)(const float *logits, int32_t vocab_size, const rt_sample_request *request, void *scratch, rt_token *token);
+    size_t (*sampler_scratch_bytes)(int32_t vocab_size);
+} rti_plugin_services;
+
+// The one symbol of the plugin library. NULL when `abi` is not the plugin's own RTI_BACKEND_ABI, or when there is no driver
+// or device (raised through the services then).
+#define RTI_BACKEND_ABI 2u
 #define RTI_BACKEND_SYMBOL "rti_backend_plugin"
-typedef const rti_backend *rti_backend_plugin_function(uint32_t abi);
+typedef const rti_backend *rti_backend_plugin_function(uint32_t abi, const rti_plugin_services *services, const rt_host *host);
 
 #endif

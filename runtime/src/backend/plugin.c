@@ -46,6 +46,21 @@ static void *open_library(const char *library_path, char *reason, size_t capacit
     return library;
 }
 
+static rt_result raise(const rt_host *host, rt_result code, const char *message)
+{
+    return rti_fail(host, code, "%s", message);
+}
+
+static const rti_plugin_services services = {
+    .raise = raise,
+    .allocate = rti_allocate_zeroed,
+    .release = rti_release,
+    .type_find = rti_type_find,
+    .dequantize = rti_dequantize,
+    .sample = rt_sample,
+    .sampler_scratch_bytes = rt_sampler_scratch_bytes,
+};
+
 static const rti_backend *load(const rt_host *host, const char *library_path)
 {
     char reason[1024];
@@ -58,7 +73,7 @@ static const rti_backend *load(const rt_host *host, const char *library_path)
     rti_backend_plugin_function *enter;
     void *symbol = dlsym(library, RTI_BACKEND_SYMBOL);
     memcpy(&enter, &symbol, sizeof enter);
-    const rti_backend *backend = symbol ? enter(RTI_BACKEND_ABI) : NULL;
+    const rti_backend *backend = symbol ? enter(RTI_BACKEND_ABI, &services, host) : NULL;
     if (!backend) {
         rti_fail(host, RT_ERROR_DEVICE, "CUDA: %s: %s", library_path ? library_path : LIBRARY_NAME,
                  symbol ? "it was built for another version of this library, or there is no NVIDIA driver or device"

@@ -1,0 +1,113 @@
+// cuda/arithmetic.cuh - conversions and functions that kernels share, each in one written order.
+// SPDX-License-Identifier: MIT
+#ifndef RTI_CUDA_ARITHMETIC_CUH
+#define RTI_CUDA_ARITHMETIC_CUH
+
+#include "backend/cuda/kernels.cuh"
+
+// IEEE half to float with integer operations: the same in the emulation, subnormals and infinities included.
+static __device__ __forceinline__ float rti_half_bits_to_float(uint16_t half)
+{
+    unsigned sign = (unsigned)(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
+    float value = __fmul_rn(__uint_as_float(magnitude << 13), __uint_as_float(0x77800000u)); // times 2^112
+    if (magnitude >= 0x7c00u) value = __uint_as_float(0x7f800000u | (magnitude & 0x3ffu) << 13);
+    return __uint_as_float(__float_as_uint(value) | sign);
+}
+
+// Round to nearest even.
+static __device__ __forceinline__ uint16_t rti_float_to_half_bits(float value)
+{
+    unsigned bits = __float_as_uint(value), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u);
+    if (magnitude >= 0x47800000u) return (uint16_t)(sign | 0x7c00u);
+    if (magnitude < 0x38800000u) { // subnormal: let the adder round at the right bit
+        float shifted = __fadd_rn(__uint_as_float(magnitude), 0.5f);
+        return (uint16_t)(sign | (__float_as_uint(shifted) - 0x3f000000u));
+    }
+    unsigned rounded = magnitude + 0xfffu + (magnitude >> 13 & 1u) - 0x38000000u;
+    return (uint16_t)(sign | rounded >> 13);
+}
+
+static __device__ __forceinline__ float rti_f8_bits_to_float(uint8_t bits)
+{
+    unsigned magnitude = bits & 0x7fu;
+    float value = __fmul_rn(__uint_as_float(magnitude << 20), __uint_as_float(0x7b800000u)); // times 2^120
+    if (magnitude == 0x7fu) value = __uint_as_float(0x7fc00000u);
+    return __uint_as_float(__float_as_uint(value) | (unsigned)(bits & 0x80u) << 24);
+}
+
+// e^x: Cody and Waite's reduction, Taylor to degree 6; relative error below 2e-7 where the result is normal.
+static __device__ __forceinline__ float rti_expf(float x)
+{
+    if (!(x > -87.0f)) return 0.0f;
+    if (x > 88.0f) return __uint_as_float(0x7f800000u);
+    float n = __fadd_rn(__fmaf_rn(x, 1.44269504f, 12582912.0f), -12582912.0f);
+    float r = __fmaf_rn(n, -0.693359375f, x);
+    r = __fmaf_rn(n, 2.12194440e-4f, r);
+    float sum = __fmaf_rn(1.38888889e-3f, r, 8.33333333e-3f);
+    sum = __fmaf_rn(sum, r, 4.16666667e-2f);
+    sum = __fmaf_rn(sum, r, 1.66666667e-1f);
+    sum = __fmaf_rn(sum, r, 0.5f);
+    sum = __fmaf_rn(sum, r, 1.0f);
+    sum = __fmaf_rn(sum, r, 1.0f);
+    return __fmul_rn(sum, __int_as_float((__float2int_rn(n) + 127) << 23));
+}
+
+static __device__ __forceinline__ float rti_tanhf(float x)
+{
+    float magnitude = x < 0.0f ? -x : x;
+    float e = rti_expf(__fmul_rn(-2.0f, magnitude));
+    float t = __fdiv_rn(__fadd_rn(1.0f, -e), __fadd_rn(1.0f, e));
+    return x < 0.0f ? -t : t;
+}
+
+// Sum over a warp as a tree: the same in every lane.
+static __device__ __forceinline__ float rti_warp_sum(float value)
+{
+    for (int mask = 16; mask > 0; mask >>= 1) value = __fadd_rn(value, __shfl_xor_sync(RTI_FULL_WARP, value, mask));
+    return value;
+}
+
+static __device__ __forceinline__ float rti_warp_max(float value)
+{
+    for (int mask = 16; mask > 0; mask >>= 1) {
+        float other = __shfl_xor_sync(RTI_FULL_WARP, value, mask);
+        value = other > value ? other : value;
+    }
+    return value;
+}
+
+// Sum over a block of whole warps (at most 32) through `scratch` of 33 floats: the same in every thread.
+static __device__ __forceinline__ float rti_block_sum(float value, float *scratch)
+{
+    int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP, warps = (int)blockDim.x / RTI_WARP;
+    value = rti_warp_sum(value);
+    __syncthreads(); // the last sum may still be read
+    if (lane == 0) scratch[warp] = value;
+    __syncthreads();
+    float total = rti_warp_sum(lane < warps ? scratch[lane] : 0.0f);
+    return total;
+}
+
+// One lane holds one of 32 neighbouring values: quantises them to 8 bits with a common scale, rounding to even.
+static __device__ __forceinline__ void rti_quantise_block(float value, int lane, int8_t *quantised, float *scale, float *sum)
+{
+    float magnitude = rti_warp_max(value < 0.0f ? -value : value);
+    float step = __fdiv_rn(magnitude, 127.0f);
+    int q = step > 0.0f ? __float2int_rn(__fdiv_rn(value, step)) : 0;
+    q = max(-127, min(127, q));
+    quantised[lane] = (int8_t)q;
+    int total = q;
+    for (int mask = 16; mask > 0; mask >>= 1) total += __shfl_xor_sync(RTI_FULL_WARP, total, mask);
+    if (lane == 0) {
+        *scale = step;
+        *sum = __fmul_rn(step, __int2float_rn(total));
+    }
+}
+
+static __device__ __forceinline__ bool rti_stopped(const rti_pass_rows &rows)
+{
+    return *rows.stop != 0;
+}
+
+#endif

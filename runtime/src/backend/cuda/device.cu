@@ -1,0 +1,222 @@
+// A context's memory on the device: the key-value cache, and what each pass slot works in. All of it is taken here.
+// SPDX-License-Identifier: MIT
+#include "backend/cuda/plugin.cuh"
+
+static size_t vector_bytes(rt_kv_type type, int head_size)
+{
+    if (type == RT_KV_F32) return (size_t)head_size * 4;
+    if (type == RT_KV_F16) return (size_t)head_size * 2;
+    return (size_t)(head_size + 31) / 32 * 34;
+}
+
+static size_t block_bytes_of(const rti_network *n, rt_kv_type type)
+{
+    return (size_t)n->layer_count * 2 * (size_t)n->kv_head_count * RT_KV_BLOCK_TOKENS * vector_bytes(type, n->head_size);
+}
+
+// Hands out pieces of one allocation; with base NULL it only measures.
+struct carver {
+    uint8_t *base;
+    size_t used;
+};
+
+static void *carve(carver *c, size_t bytes)
+{
+    size_t at = c->used;
+    c->used += (bytes + 255) / 256 * 256;
+    return c->base ? c->base + at : NULL;
+}
+
+static int64_t largest(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+struct slot_shape {
+    size_t rows, logits, hidden, query, qkv, ffn, gate_up, widest, vocab;
+    int table_size, max_chunks, heads, head_size;
+};
+
+static slot_shape shape_of(const rti_device_def *def)
+{
+    const rti_network *n = def->weights->network;
+    slot_shape s;
+    s.rows = (size_t)def->max_rows;
+    s.logits = (size_t)def->max_logits_rows;
+    s.hidden = (size_t)n->hidden_size;
+    s.query = (size_t)n->head_count * (size_t)n->head_size;
+    s.qkv = s.query + 2 * (size_t)n->kv_head_count * (size_t)n->head_size;
+    s.ffn = (size_t)n->feed_forward_size;
+    s.gate_up = n->activation == RTI_ACTIVATION_RELU_SQUARED ? s.ffn : 2 * s.ffn;
+    s.widest = (size_t)largest((int64_t)s.hidden, largest((int64_t)s.query, (int64_t)s.ffn));
+    s.vocab = (size_t)n->vocab_size;
+    int64_t by_model = (int64_t)n->context_size / RT_KV_BLOCK_TOKENS + 2;
+    s.table_size = (int)(by_model < (int64_t)def->block_count ? by_model : (int64_t)def->block_count);
+    s.max_chunks = s.table_size * RT_KV_BLOCK_TOKENS / RTI_CHUNK + 2;
+    s.heads = n->head_count;
+    s.head_size = n->head_size;
+    return s;
+}
+
+// Small arrays that go to the device when a pass begins, in one copy: the offsets in `inputs` are those in `host_inputs`.
+static size_t carve_inputs(uint8_t *base, const slot_shape &s, rti_pass_rows *rows)
+{
+    carver c = {base, 0};
+    rows->header = (const rti_pass_header *)carve(&c, sizeof(rti_pass_header));
+    rows->tokens = (const int *)carve(&c, s.rows * sizeof(int));
+    rows->positions = (const int *)carve(&c, s.rows * sizeof(int));
+    rows->first_positions = (const int *)carve(&c, s.rows * sizeof(int));
+    rows->row_tables = (const int *)carve(&c, s.rows * sizeof(int));
+    rows->logits_rows = (const int *)carve(&c, s.logits * sizeof(int));
+    return c.used;
+}
+
+static size_t carve_slot(uint8_t *base, const slot_shape &s, rti_cuda_slot *slot)
+{
+    carver c = {base, 0};
+    rti_pass_rows nowhere = rti_pass_rows();
+    size_t inputs = carve_inputs(NULL, s, &nowhere);
+    slot->inputs = (uint8_t *)carve(&c, inputs);
+    slot->tables = (unsigned *)carve(&c, s.rows * (size_t)s.table_size * sizeof(unsigned));
+    slot->x = (float *)carve(&c, s.rows * s.hidden * sizeof(float));
+    slot->n = (float *)carve(&c, s.rows * s.hidden * sizeof(float));
+    slot->qkv = (float *)carve(&c, s.rows * s.qkv * sizeof(float));
+    slot->attention = (float *)carve(&c, s.rows * s.query * sizeof(float));
+    slot->gate_up = (float *)carve(&c, s.rows * s.gate_up * sizeof(float));
+    slot->activated = (float *)carve(&c, s.rows * s.ffn * sizeof(float));
+    slot->sublayer = (float *)carve(&c, s.rows * s.hidden * sizeof(float));
+    slot->partial = (float *)carve(&c, s.rows * (size_t)s.heads * (size_t)s.max_chunks * (size_t)(s.head_size + 2) * sizeof(float));
+    size_t blocks = (s.widest + 31) / 32;
+    slot->quantised = (int8_t *)carve(&c, s.rows * blocks * 32);
+    slot->scales = (float *)carve(&c, s.rows * blocks * sizeof(float));
+    slot->sums = (float *)carve(&c, s.rows * blocks * sizeof(float));
+    slot->logits = (float *)carve(&c, s.logits * s.vocab * sizeof(float));
+    return c.used;
+}
+
+static size_t carve_pinned(uint8_t *base, const slot_shape &s, rti_cuda_slot *slot)
+{
+    carver c = {base, 0};
+    rti_pass_rows nowhere = rti_pass_rows();
+    slot->host_stop = (volatile int *)carve(&c, sizeof(int));
+    slot->host_inputs = (uint8_t *)carve(&c, carve_inputs(NULL, s, &nowhere));
+    slot->host_tables = (unsigned *)carve(&c, s.rows * (size_t)s.table_size * sizeof(unsigned));
+    slot->host_logits = (float *)carve(&c, s.logits * s.vocab * sizeof(float));
+    return c.used;
+}
+
+rt_result rti_cuda_device_memory(const rti_device_def *def, uint64_t *bytes)
+{
+    slot_shape shape = shape_of(def);
+    rti_cuda_slot nothing = rti_cuda_slot();
+    *bytes = (uint64_t)def->max_passes * carve_slot(NULL, shape, &nothing);
+    *bytes += (uint64_t)def->block_count * block_bytes_of(def->weights->network, def->kv_type);
+    return RT_OK;
+}
+
+static rt_result create_slot(rti_device *d, const slot_shape &shape, int i)
+{
+    rti_cuda_slot *slot = &d->slots[i];
+    size_t bytes = carve_slot(NULL, shape, slot), pinned = carve_pinned(NULL, shape, slot);
+    rt_result result = rti_cuda_check(&d->host, cudaMalloc(&d->device_memory[i], bytes), "memory of a pass");
+    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaHostAlloc(&d->pinned_memory[i], pinned, cudaHostAllocMapped), "pinned memory");
+    if (result != RT_OK) return result;
+    carve_slot((uint8_t *)d->device_memory[i], shape, slot);
+    carve_pinned((uint8_t *)d->pinned_memory[i], shape, slot);
+    slot->inputs_bytes = carve_inputs(slot->inputs, shape, &slot->rows);
+    carve_inputs(slot->host_inputs, shape, &slot->host_rows);
+    slot->rows.block_tables = slot->tables;
+    slot->rows.table_size = shape.table_size;
+    *slot->host_stop = 0;
+    void *stop = NULL;
+    result = rti_cuda_check(&d->host, cudaHostGetDevicePointer(&stop, (void *)slot->host_stop, 0), "mapped memory");
+    slot->rows.stop = (const volatile int *)stop;
+    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaEventCreateWithFlags(&slot->begin, cudaEventDefault), "an event");
+    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaEventCreateWithFlags(&slot->end, cudaEventDefault), "an event");
+    return result;
+}
+
+static rt_result create_stream(rti_device *d)
+{
+    int least = 0, greatest = 0;
+    rt_result result = rti_cuda_check(&d->host, cudaSetDevice(d->weights->device), "choosing the device");
+    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaDeviceGetStreamPriorityRange(&least, &greatest), "stream priorities");
+    // The game's rendering goes first: ours is the lowest priority that there is.
+    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaStreamCreateWithPriority(&d->stream, cudaStreamNonBlocking, least), "a stream");
+    return result;
+}
+
+rt_result rti_cuda_device_create(const rti_device_def *def, rti_device **out)
+{
+    *out = NULL;
+    rti_device *d = (rti_device *)rti_cuda_services->allocate(&def->host, sizeof(rti_device));
+    if (!d) return rti_cuda_fail(&def->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
+    slot_shape shape = shape_of(def);
+    d->host = def->host;
+    d->weights = def->weights;
+    d->max_rows = def->max_rows;
+    d->max_passes = def->max_passes;
+    d->max_logits_rows = def->max_logits_rows;
+    d->block_count = def->block_count;
+    d->kv_type = def->kv_type;
+    d->table_size = shape.table_size;
+    d->max_chunks = shape.max_chunks;
+    d->block_bytes = block_bytes_of(def->weights->network, def->kv_type);
+    d->scratch_bytes = rti_cuda_services->sampler_scratch_bytes(def->weights->network->vocab_size);
+    d->sample_scratch = rti_cuda_services->allocate(&d->host, d->scratch_bytes);
+    rt_result result = d->sample_scratch ? create_stream(d) : rti_cuda_fail(&d->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
+    if (result == RT_OK)
+        result = rti_cuda_check(&d->host, cudaMalloc((void **)&d->cache, (size_t)d->block_count * d->block_bytes), "the key-value cache");
+    for (int i = 0; i < d->max_passes && result == RT_OK; i++) result = create_slot(d, shape, i);
+    if (result == RT_OK) result = rti_cuda_graphs_create(d);
+    if (result != RT_OK) {
+        rti_cuda_device_destroy(d);
+        return result;
+    }
+    *out = d;
+    return RT_OK;
+}
+
+void rti_cuda_device_destroy(rti_device *d)
+{
+    if (!d) return;
+    if (d->stream) cudaStreamSynchronize(d->stream);
+    rti_cuda_graphs_destroy(d);
+    for (int i = 0; i < RT_MAX_PASSES; i++) {
+        if (d->slots[i].begin) cudaEventDestroy(d->slots[i].begin);
+        if (d->slots[i].end) cudaEventDestroy(d->slots[i].end);
+        if (d->pinned_memory[i]) cudaFreeHost(d->pinned_memory[i]);
+        if (d->device_memory[i]) cudaFree(d->device_memory[i]);
+    }
+    if (d->cache) cudaFree(d->cache);
+    if (d->stream) cudaStreamDestroy(d->stream);
+    rt_host host = d->host;
+    rti_cuda_services->release(&host, d->sample_scratch, d->scratch_bytes);
+    rti_cuda_services->release(&host, d, sizeof *d);
+}
+
+uint64_t rti_cuda_block_bytes(const rti_device *d)
+{
+    return d->block_bytes;
+}
+
+rt_result rti_cuda_block_copy(rti_device *d, uint32_t to, uint32_t from)
+{
+    cudaError_t error = cudaMemcpyAsync(d->cache + (size_t)to * d->block_bytes, d->cache + (size_t)from * d->block_bytes, d->block_bytes,
+                                        cudaMemcpyDeviceToDevice, d->stream);
+    return rti_cuda_check(&d->host, error, "copying a cache block");
+}
+
+rt_result rti_cuda_block_read(rti_device *d, uint32_t block, void *bytes)
+{
+    cudaError_t error = cudaStreamSynchronize(d->stream);
+    if (error == cudaSuccess) error = cudaMemcpy(bytes, d->cache + (size_t)block * d->block_bytes, d->block_bytes, cudaMemcpyDeviceToHost);
+    return rti_cuda_check(&d->host, error, "reading a cache block");
+}
+
+rt_result rti_cuda_block_write(rti_device *d, uint32_t block, const void *bytes)
+{
+    cudaError_t error = cudaStreamSynchronize(d->stream);
+    if (error == cudaSuccess) error = cudaMemcpy(d->cache + (size_t)block * d->block_bytes, bytes, d->block_bytes, cudaMemcpyHostToDevice);
+    return rti_cuda_check(&d->host, error, "writing a cache block");
+}

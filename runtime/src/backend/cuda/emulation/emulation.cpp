@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MIT
+#include "backend/cuda/emulation/emulation.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <ucontext.h>
+#include <vector>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+namespace rti_emulation {
+
+thread_local thread_state current;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Fibers: the threads of the block that runs
+// ---------------------------------------------------------------------------------------------------------------------
+
+enum fiber_state { RUNNABLE, AT_BARRIER, AT_WARP, FINISHED };
+static const size_t stack_bytes = 64 * 1024;
+static const int most_threads = 1024;
+
+struct fiber {
+    ucontext_t context;
+    fiber_state state;
+    thread_state identity;
+    uint8_t given[2][16]; // what it handed to its warp; two, so that a quick lane cannot overwrite what a slow one still reads
+    int round;            // warp operations so far
+};
+
+struct block_runner {
+    fiber *fibers;
+    uint8_t *stacks;
+    ucontext_t scheduler;
+    int count, running;
+    const std::function<void()> *body;
+    void *scheduler_fake_stack;
+    const void *scheduler_stack;
+    size_t scheduler_stack_bytes;
+};
+static thread_local block_runner runner;
+
+static void leave(fiber *f, bool for_good)
+{
+#if SANITIZED
+    void *fake = NULL;
+    __sanitizer_start_switch_fiber(for_good ? NULL : &fake, runner.scheduler_stack, runner.scheduler_stack_bytes);
+#endif
+    swapcontext(&f->context, &runner.scheduler);
+#if SANITIZED
+    __sanitizer_finish_switch_fiber(fake, &runner.scheduler_stack, &runner.scheduler_stack_bytes);
+#endif
+    (void)for_good;
+}
+
+static void fiber_main(void)
+{
+#if SANITIZED
+    __sanitizer_finish_switch_fiber(NULL, &runner.scheduler_stack, &runner.scheduler_stack_bytes);
+#endif
+    (*runner.body)();
+    fiber *f = &runner.fibers[runner.running];
+    f->state = FINISHED;
+    leave(f, true);
+}
+
+static void resume(int index)
+{
+    fiber *f = &runner.fibers[index];
+    runner.running = index;
+    current = f->identity;
+#if SANITIZED
+    __sanitizer_start_switch_fiber(&runner.scheduler_fake_stack, runner.stacks + (size_t)index * stack_bytes, stack_bytes);
+#endif
+    swapcontext(&runner.scheduler, &f->context);
+#if SANITIZED
+    __sanitizer_finish_switch_fiber(runner.scheduler_fake_stack, NULL, NULL);
+#endif
+}
+
+static void wait_as(fiber_state state)
+{
+    fiber *f = &runner.fibers[runner.running];
+    f->state = state;
+    leave(f, false);
+    current = f->identity;
+}
+
+void barrier(void)
+{
+    wait_as(AT_BARRIER);
+}
+
+void warp_exchange(const void *mine, void *theirs, int bytes, int source)
+{
+    int index = runner.running;
+    fiber *f = &runner.fibers[index];
+    int side = f->round++ & 1;
+    memcpy(f->given[side], mine, (size_t)bytes);
+    wait_as(AT_WARP);
+    int first = index & ~31;
+    int other = first + source < runner.count ? first + source : index;
+    memcpy(theirs, runner.fibers[other].given[side], (size_t)bytes);
+}
+
+// Releases the lanes of a warp once all that still live wait for each other.
+static bool release_warp(int first)
+{
+    int last = first + 32 < runner.count ? first + 32 : runner.count;
+    int waiting = 0;
+    for (int i = first; i < last; i++) {
+        if (runner.fibers[i].state == FINISHED) continue;
+        if (runner.fibers[i].state != AT_WARP) return false;
+        waiting++;
+    }
+    for (int i = first; i < last; i++)
+        if (runner.fibers[i].state == AT_WARP) runner.fibers[i].state = RUNNABLE;
+    return waiting > 0;
+}
+
+static bool release_block(void)
+{
+    int waiting = 0;
+    for (int i = 0; i < runner.count; i++) {
+        if (runner.fibers[i].state == FINISHED) continue;
+        if (runner.fibers[i].state != AT_BARRIER) return false;
+        waiting++;
+    }
+    for (int i = 0; i < runner.count; i++)
+        if (runner.fibers[i].state == AT_BARRIER) runner.fibers[i].state = RUNNABLE;
+    return waiting > 0;
+}
+
+// False: threads wait for others that never come.
+static bool run_block(void)
+{
+    for (;;) {
+        bool moved = false, all_finished = true;
+        for (int first = 0; first < runner.count; first += 32) {
+            for (int i = first; i < first + 32 && i < runner.count; i++) {
+                if (runner.fibers[i].state == RUNNABLE) {
+                    resume(i);
+                    moved = true;
+                }
+                all_finished = all_finished && runner.fibers[i].state == FINISHED;
+            }
+            if (release_warp(first)) moved = true;
+        }
+        if (all_finished) return true;
+        if (release_block()) moved = true;
+        if (!moved) return false;
+    }
+}
+
+static void prepare_fiber(fiber *f, uint8_t *stack, const thread_state &identity)
+{
+    f->identity = identity;
+    f->state = RUNNABLE;
+    f->round = 0;
+    getcontext(&f->context);
+    f->context.uc_stack.ss_sp = stack;
+    f->context.uc_stack.ss_size = stack_bytes;
+    f->context.uc_link = NULL;
+    makecontext(&f->context, fiber_main, 0);
+}
+
+static void prepare_fibers(dim3 grid, dim3 block, uint3 block_index, uint8_t *shared)
+{
+    for (int i = 0; i < runner.count; i++) {
+        unsigned n = (unsigned)i;
+        uint3 thread = {n % block.x, n / block.x % block.y, n / (block.x * block.y)};
+        prepare_fiber(&runner.fibers[i], runner.stacks + (size_t)i * stack_bytes, thread_state{thread, block_index, block, grid, shared});
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Streams, graphs, launches
+// ---------------------------------------------------------------------------------------------------------------------
+
+struct graph { std::vector<std::function<int()>> nodes; };
+struct stream { graph *capturing; };
+struct event { double at_ms; };
+
+static thread_local cudaError_t last_error = cudaSuccess;
+static bool device_lost = false;
+static int allocations_left = -1;
+
+static int run_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body)
+{
+    int count = (int)(block.x * block.y * block.z);
+    if (device_lost || count < 1 || count > most_threads || shared_bytes > 227 * 1024) return last_error = cudaErrorLaunchFailure;
+    std::vector<fiber> fibers((size_t)count);
+    uint8_t *stacks = (uint8_t *)malloc((size_t)count * stack_bytes);
+    // Exactly as many bytes as were asked for, so that reading past them is caught.
+    uint8_t *shared = (uint8_t *)aligned_alloc(16, (shared_bytes + 15) / 16 * 16 + 16);
+    block_runner outer = runner;
+    runner = block_runner{};
+    runner.fibers = fibers.data();
+    runner.stacks = stacks;
+    runner.count = count;
+    runner.body = &body;
+    bool met = true;
+    for (unsigned z = 0; z < grid.z && met; z++)
+        for (unsigned y = 0; y < grid.y && met; y++)
+            for (unsigned x = 0; x < grid.x && met; x++) {
+                memset(shared, 0xcd, shared_bytes); // never zero by luck
+                prepare_fibers(grid, block, uint3{x, y, z}, shared);
+                met = run_block();
+            }
+    runner = outer;
+    free(stacks);
+    free(shared);
+    return last_error = met ? cudaSuccess : cudaErrorLaunchFailure;
+}
+
+int launch(dim3 grid, dim3 block, size_t shared_bytes, stream *s, std::function<void()> body)
+{
+    auto node = [=]() { return run_launch(grid, block, shared_bytes, body); };
+    if (s && s->capturing) {
+        s->capturing->nodes.push_back(node);
+        return cudaSuccess;
+    }
+    return node();
+}
+
+static cudaError_t submit(cudaStream_t s, std::function<int()> node)
+{
+    if (device_lost) return cudaErrorLaunchFailure;
+    if (s && s->capturing) {
+        s->capturing->nodes.push_back(node);
+        return cudaSuccess;
+    }
+    return (cudaError_t)node();
+}
+
+} // namespace rti_emulation
+
+using namespace rti_emulation;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The runtime's calls
+// ---------------------------------------------------------------------------------------------------------------------
+
+static cudaError_t give_memory(void **pointer, size_t bytes)
+{
+    *pointer = NULL;
+    if (device_lost) return cudaErrorLaunchFailure;
+    if (allocations_left == 0) return cudaErrorMemoryAllocation;
+    if (allocations_left > 0) allocations_left--;
+    *pointer = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    return *pointer ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+const char *cudaGetErrorString(cudaError_t error)
+{
+    switch (error) {
+    case cudaSuccess: return "no error";
+    case cudaErrorInvalidValue: return "invalid argument";
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorNotReady: return "device not ready";
+    case cudaErrorLaunchFailure: return "unspecified launch failure";
+    }
+    return "unknown error";
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    cudaError_t error = device_lost ? cudaErrorLaunchFailure : last_error;
+    last_error = cudaSuccess;
+    return error;
+}
+
+cudaError_t cudaGetDeviceCount(int *count) { *count = 1; return cudaSuccess; }
+cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorNoDevice; }
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
+{
+    if (device != 0) return cudaErrorNoDevice;
+    *properties = cudaDeviceProp{"emulated device", (size_t)4 << 30, 8, 0, 4, 99 * 1024};
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes) { *free_bytes = *total_bytes = (size_t)4 << 30; return cudaSuccess; }
+cudaError_t cudaMalloc(void **pointer, size_t bytes) { return give_memory(pointer, bytes); }
+cudaError_t cudaFree(void *pointer) { free(pointer); return cudaSuccess; }
+cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned) { return give_memory(pointer, bytes); }
+cudaError_t cudaFreeHost(void *pointer) { free(pointer); return cudaSuccess; }
+cudaError_t cudaHostGetDevicePointer(void **device, void *host, unsigned) { *device = host; return cudaSuccess; }
+
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind)
+{
+    if (device_lost) return cudaErrorLaunchFailure;
+    memcpy(to, from, bytes);
+    return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t s)
+{
+    return submit(s, [=]() { memcpy(to, from, bytes); return 0; });
+}
+
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t s)
+{
+    return submit(s, [=]() { memset(to, value, bytes); return 0; });
+}
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) { *least = 0; *greatest = -5; return cudaSuccess; }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned, int) { *s = new stream{NULL}; return cudaSuccess; }
+cudaError_t cudaStreamDestroy(cudaStream_t s) { delete s; return cudaSuccess; }
+cudaError_t cudaStreamSynchronize(cudaStream_t) { return device_lost ? cudaErrorLaunchFailure : cudaSuccess; }
+cudaError_t cudaStreamQuery(cudaStream_t) { return device_lost ? cudaErrorLaunchFailure : cudaSuccess; }
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
+{
+    if (s->capturing) return cudaErrorInvalidValue;
+    s->capturing = new graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
+{
+    *g = s->capturing;
+    s->capturing = NULL;
+    return *g ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t g, unsigned long long) { *executable = new graph(*g); return cudaSuccess; }
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t)
+{
+    if (device_lost) return cudaErrorLaunchFailure;
+    for (auto &node : executable->nodes) {
+        int error = node();
+        if (error != cudaSuccess) return (cudaError_t)error;
+    }
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t g) { delete g; return cudaSuccess; }
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) { delete executable; return cudaSuccess; }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned) { *e = new event{0}; return cudaSuccess; }
+cudaError_t cudaEventDestroy(cudaEvent_t e) { delete e; return cudaSuccess; }
+
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    e->at_ms = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+    return device_lost ? cudaErrorLaunchFailure : cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t) { return device_lost ? cudaErrorLaunchFailure : cudaSuccess; }
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end)
+{
+    *milliseconds = (float)(end->at_ms - start->at_ms);
+    return cudaSuccess;
+}
+
+void rti_emulation_fail_allocations_after(int count) { allocations_left = count; }
+void rti_emulation_lose_device(bool lost) { device_lost = lost; }

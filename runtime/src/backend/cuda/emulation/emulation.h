@@ -1,0 +1,188 @@
+// emulation/emulation.h - as much of CUDA as this backend uses, on one thread of the processor.
+//
+// A launch runs its blocks one after another. The threads of a block are fibers: each runs until it meets a barrier or a
+// warp operation and goes on when all that must meet there have come. Threads that never meet (a barrier inside a branch
+// that only some take) are reported as a failed launch, where hardware would hang. Memory is the processor's, so the
+// address sanitizer watches every access of every kernel.
+//
+// A stream runs what it is given at once; while it captures, launches are noted and replayed by the graph.
+// SPDX-License-Identifier: MIT
+#ifndef RTI_CUDA_EMULATION_H
+#define RTI_CUDA_EMULATION_H
+
+#include <functional>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Language
+// ---------------------------------------------------------------------------------------------------------------------
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline
+#define __restrict__ __restrict
+#define __launch_bounds__(...)
+#define __align__(n) __attribute__((aligned(n)))
+#define __constant__
+
+struct dim3 {
+    unsigned x, y, z;
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+};
+struct uint3 { unsigned x, y, z; };
+struct int2 { int x, y; };
+struct int4 { int x, y, z, w; };
+struct uint2 { unsigned x, y; };
+struct uint4 { unsigned x, y, z, w; };
+struct float2 { float x, y; };
+struct float4 { float x, y, z, w; };
+static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+static inline float2 make_float2(float x, float y) { return {x, y}; }
+
+namespace rti_emulation {
+
+struct thread_state {
+    uint3 thread, block;
+    dim3 block_size, grid_size;
+    uint8_t *shared;
+};
+extern thread_local thread_state current; // of the fiber that runs
+
+void barrier(void);
+// Every lane of the calling thread's warp gives `bytes` (at most 16) and gets those of lane `source`; all lanes must call.
+void warp_exchange(const void *mine, void *theirs, int bytes, int source);
+
+int launch(dim3 grid, dim3 block, size_t shared_bytes, struct stream *stream, std::function<void()> body);
+
+} // namespace rti_emulation
+
+#define threadIdx (rti_emulation::current.thread)
+#define blockIdx (rti_emulation::current.block)
+#define blockDim (rti_emulation::current.block_size)
+#define gridDim (rti_emulation::current.grid_size)
+
+#define RTI_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) \
+    rti_emulation::launch(dim3(grid), dim3(block), (shared_bytes), (stream), [=]() { kernel(__VA_ARGS__); })
+#define RTI_SHARED(type, name) type *name = (type *)rti_emulation::current.shared
+
+static inline void __syncthreads(void) { rti_emulation::barrier(); }
+
+template <typename T> static inline T __shfl_xor_sync(unsigned, T value, int lane_mask)
+{
+    T other;
+    rti_emulation::warp_exchange(&value, &other, (int)sizeof(T), (int)((threadIdx.x & 31u) ^ (unsigned)lane_mask));
+    return other;
+}
+template <typename T> static inline T __shfl_sync(unsigned, T value, int lane)
+{
+    T other;
+    rti_emulation::warp_exchange(&value, &other, (int)sizeof(T), lane & 31);
+    return other;
+}
+static inline void __syncwarp(unsigned = 0xffffffffu)
+{
+    int nothing = 0, other;
+    rti_emulation::warp_exchange(&nothing, &other, (int)sizeof nothing, (int)(threadIdx.x & 31u));
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Arithmetic: each as the hardware defines it
+// ---------------------------------------------------------------------------------------------------------------------
+
+static inline int __dp4a(int a, int b, int c)
+{
+    for (int i = 0; i < 4; i++) c += (int)(int8_t)(a >> 8 * i) * (int)(int8_t)(b >> 8 * i);
+    return c;
+}
+static inline float __fmaf_rn(float a, float b, float c) { return fmaf(a, b, c); }
+static inline float __fadd_rn(float a, float b) { return a + b; }
+static inline float __fmul_rn(float a, float b) { return a * b; }
+static inline float __fdiv_rn(float a, float b) { return a / b; }
+static inline float __fsqrt_rn(float a) { return sqrtf(a); }
+static inline int __float2int_rn(float a) { return (int)nearbyintf(a); }
+static inline float __int2float_rn(int a) { return (float)a; }
+static inline float __uint_as_float(unsigned bits) { float f; memcpy(&f, &bits, 4); return f; }
+static inline unsigned __float_as_uint(float f) { unsigned bits; memcpy(&bits, &f, 4); return bits; }
+static inline int __float_as_int(float f) { int bits; memcpy(&bits, &f, 4); return bits; }
+static inline float __int_as_float(int bits) { float f; memcpy(&f, &bits, 4); return f; }
+static inline int max(int a, int b) { return a > b ? a : b; }
+static inline int min(int a, int b) { return a < b ? a : b; }
+template <typename T> static inline T __ldg(const T *p) { return *p; }
+static inline void __threadfence_block(void) {}
+static inline void __threadfence(void) {}
+template <typename T> static inline T atomicAdd(T *p, T v) { T old = *p; *p = old + v; return old; }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The runtime's calls
+// ---------------------------------------------------------------------------------------------------------------------
+
+namespace rti_emulation {
+struct stream;
+struct event;
+struct graph;
+}
+typedef rti_emulation::stream *cudaStream_t;
+typedef rti_emulation::event *cudaEvent_t;
+typedef rti_emulation::graph *cudaGraph_t;
+typedef rti_emulation::graph *cudaGraphExec_t;
+typedef struct CUctx_st *CUcontext;
+
+enum cudaError_t {
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorNoDevice = 100,
+    cudaErrorNotReady = 600,
+    cudaErrorLaunchFailure = 719,
+};
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1, cudaStreamCaptureModeRelaxed = 2 };
+enum { cudaStreamNonBlocking = 1, cudaEventDefault = 0, cudaEventDisableTiming = 2, cudaHostAllocMapped = 2 };
+
+struct cudaDeviceProp {
+    char name[256];
+    size_t totalGlobalMem;
+    int major, minor, multiProcessorCount;
+    size_t sharedMemPerBlockOptin;
+};
+
+const char *cudaGetErrorString(cudaError_t error);
+cudaError_t cudaGetLastError(void);
+cudaError_t cudaGetDeviceCount(int *count);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes);
+cudaError_t cudaMalloc(void **pointer, size_t bytes);
+cudaError_t cudaFree(void *pointer);
+cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned flags);
+cudaError_t cudaFreeHost(void *pointer);
+cudaError_t cudaHostGetDevicePointer(void **device, void *host, unsigned flags);
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamQuery(cudaStream_t stream);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventQuery(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end);
+
+// Tests: the next `count` allocations succeed, then they fail (-1: never); every call from then on fails as if the device were lost.
+void rti_emulation_fail_allocations_after(int count);
+void rti_emulation_lose_device(bool lost);
+
+#endif

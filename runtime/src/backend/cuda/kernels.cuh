@@ -1,0 +1,135 @@
+// cuda/kernels.cuh - what the kernels work on and how they are launched.
+//
+// The order of sums is fixed, so that a row's result depends on nothing but its own inputs: a matrix row's blocks of 32
+// columns go to RTI_PARTIALS partial sums (block b to partial b mod RTI_PARTIALS, in ascending order, with fused
+// multiply-adds) which are then added as a tree. How many rows are worked on together, and which share of a matrix a launch
+// covers, changes nothing.
+// SPDX-License-Identifier: MIT
+#ifndef RTI_CUDA_KERNELS_CUH
+#define RTI_CUDA_KERNELS_CUH
+
+#include "backend/cuda/portable.cuh"
+
+#define RTI_PARTIALS 8      // warps of a matrix block; partial sums of an output
+#define RTI_GROUP 16        // output rows of one matrix tile: the M of a tensor-core product
+#define RTI_BLOCK_COLUMNS 32
+#define RTI_TOKEN_TILE 8    // activation rows of one tensor-core product
+#define RTI_CHUNK 128       // positions of one share of attention
+#define RTI_KV_BLOCK 32     // positions of a cache block
+
+// How a matrix lies in device memory. The quantised ones: tiles of RTI_GROUP rows, in each the blocks of 32 columns in
+// order, in each block the rows one after another.
+enum rti_layout {
+    RTI_LAYOUT_INT4 = 0,      // 16 bytes of nibbles; scale (and offset) as float16 or float32 a block
+    RTI_LAYOUT_INT8 = 1,      // 32 bytes
+    RTI_LAYOUT_INT8_HALF = 2, // 32 bytes, two scales: one for each 16 columns
+    RTI_LAYOUT_F32 = 3,       // plain rows
+    RTI_LAYOUT_F16 = 4,
+    RTI_LAYOUT_BF16 = 5,
+    RTI_LAYOUT_F8 = 6,
+};
+
+enum rti_scale_kind {
+    RTI_SCALE_F16 = 0, // one float16 a scale
+    RTI_SCALE_F32 = 1,
+    RTI_SCALE_K = 2,   // a byte a scale, times a float16 for every 256 columns
+};
+
+struct rti_device_matrix {
+    rti_layout layout;
+    rti_scale_kind scale_kind;
+    int rows, columns;     // as the network has them
+    int groups;            // tiles of RTI_GROUP rows
+    int blocks;            // blocks of 32 columns in a row (quantised layouts)
+    const uint8_t *values;
+    const uint8_t *scales;       // [group][block][row] (two for INT8_HALF: [..][row][2])
+    const uint8_t *offsets;      // the same for the smallest value of a block, or NULL: added as offset * sum of activations
+    const uint8_t *super_scales; // RTI_SCALE_K: [group][block / 8][row] of {scale, offset} float16
+    const float *row_scale;      // FP8: one a row, or NULL
+};
+
+// Activations as a matrix product takes them.
+struct rti_activations {
+    const float *values;     // [rows][columns], for the float layouts
+    const int8_t *quantised; // [rows][blocks * 32]
+    const float *scales;     // [rows][blocks]
+    const float *sums;       // [rows][blocks]: scale * sum of the block's int8 values (two for INT8_HALF are not needed)
+};
+
+// Read by every kernel of a pass, written once when it begins: graphs stay valid from pass to pass.
+struct rti_pass_header {
+    int row_count;
+    int logits_count;
+};
+
+struct rti_pass_rows { // arrays of max_rows in device memory
+    const rti_pass_header *header;
+    const volatile int *stop; // in host memory, mapped
+    const int *tokens, *positions, *first_positions;
+    const int *row_tables;        // row -> its sequence's table
+    const unsigned *block_tables; // [table][table_size]
+    int table_size;
+    const int *logits_rows; // [logits row] -> row
+};
+
+enum rti_matrix_output {
+    RTI_OUTPUT_STORE = 0, // y = Wx + b
+    RTI_OUTPUT_ADD = 1,   // y += Wx + b
+};
+
+// y[row * y_stride + y_offset + output] for the groups [group_begin, group_end). max_rows is what the grid is made for: the
+// kernel looks up the true number of rows. `count` is which number of the header counts rows.
+cudaError_t rti_launch_matrix(const rti_device_matrix &matrix, const rti_activations &input, int group_begin, int group_end,
+                              const float *bias, float *y, int y_stride, rti_matrix_output output, float softcap,
+                              const rti_pass_rows &rows, int max_rows, bool logits_rows, cudaStream_t stream);
+
+// Token rows to activations, times scale.
+cudaError_t rti_launch_embed(const rti_device_matrix &matrix, float scale, float *x, const rti_pass_rows &rows, int max_rows,
+                             cudaStream_t stream);
+
+// Norm of each row (kind 0 RMS, 1 LayerNorm; weight NULL: none at all), to float32 and to 8 bits. `gather`: row i of the
+// output is row logits_rows[i] of the input.
+struct rti_norm {
+    int kind;
+    float epsilon;
+    const float *weight, *bias;
+};
+cudaError_t rti_launch_norm(const rti_norm &norm, const float *x, int columns, float *y, int8_t *quantised, float *scales,
+                            float *sums, bool gather, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
+
+// x += norm(y): the families that normalise what a sub-layer gives.
+cudaError_t rti_launch_norm_add(const rti_norm &norm, const float *y, int columns, float *x, const rti_pass_rows &rows, int max_rows,
+                                cudaStream_t stream);
+
+// act(gate) * up (kind 0 SiLU, 1 GELU) or max(up, 0)^2 (kind 2): gate_up is [row][2 * columns] or [row][columns].
+cudaError_t rti_launch_activation(int kind, const float *gate_up, int columns, float *y, int8_t *quantised, float *scales, float *sums,
+                                  const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
+
+struct rti_attention_shape {
+    int heads, kv_heads, head_size;
+    int rotated;       // dims that turn
+    bool neighbours;   // order of the pairs
+    float magnitude;
+    const double *frequency; // device, rotated / 2
+    const float *query_norm, *key_norm; // head_size, or NULL
+    float norm_epsilon;
+    float scale, softcap;
+    int window;
+    int kv_type;       // rt_kv_type
+    int layer;
+    uint8_t *cache;    // of all blocks
+    size_t block_bytes;
+};
+
+// Normalises and rotates queries (in place) and keys of qkv [row][(heads + 2 kv_heads) * head_size]; keys and values go to the cache.
+cudaError_t rti_launch_rope_store(const rti_attention_shape &shape, float *qkv, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
+
+// partial: [row][head][chunk][head_size + 2]: weighted values, sum, largest score of each chunk of RTI_CHUNK positions.
+cudaError_t rti_launch_attention(const rti_attention_shape &shape, const float *qkv, float *partial, int max_chunks, int head_begin,
+                                 int head_end, const rti_pass_rows &rows, int max_rows, int chunks, cudaStream_t stream);
+// Chunks in ascending order to y [row][heads * head_size], and to 8 bits.
+cudaError_t rti_launch_attention_combine(const rti_attention_shape &shape, const float *partial, int max_chunks, float *y,
+                                         int8_t *quantised, float *scales, float *sums, const rti_pass_rows &rows, int max_rows,
+                                         cudaStream_t stream);
+
+#endif

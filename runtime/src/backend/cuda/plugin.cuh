@@ -1,0 +1,103 @@
+// cuda/plugin.cuh - the host side of the CUDA backend: weights on the device, contexts, passes.
+// SPDX-License-Identifier: MIT
+#ifndef RTI_CUDA_PLUGIN_CUH
+#define RTI_CUDA_PLUGIN_CUH
+
+#include "backend/cuda/kernels.cuh"
+
+extern "C" {
+#include "backend/backend.h"
+}
+
+extern const rti_plugin_services *rti_cuda_services; // set when the plugin is entered
+
+// Raises an error through the library that loaded the plugin.
+rt_result rti_cuda_fail(const rt_host *host, rt_result code, const char *format, ...);
+// The same for a failed call of the runtime: `what` was tried. cudaErrorMemoryAllocation becomes OUT_OF_MEMORY.
+rt_result rti_cuda_check(const rt_host *host, cudaError_t error, const char *what);
+
+struct rti_cuda_layer {
+    rti_device_matrix query, key, value, attention_output, gate, up, down;
+    float *query_bias, *key_bias, *value_bias, *attention_output_bias;
+    rti_norm attention_norm, post_attention_norm, feed_forward_norm, post_feed_forward_norm;
+    float *query_norm, *key_norm;
+};
+
+struct rti_weights {
+    rt_host host;
+    const rti_network *network;
+    int device;
+    rt_precision precision;
+    rti_cuda_layer *layers;
+    rti_device_matrix embedding, output;
+    rti_norm output_norm;
+    double *frequency[RTI_MAX_ROPES];
+    uint64_t bytes;      // on the device
+    uint64_t most_bytes; // 0: no limit
+    void **allocations;  // everything to be freed
+    size_t allocation_count, allocation_capacity;
+};
+
+rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **weights);
+void rti_cuda_weights_destroy(rti_weights *weights);
+
+// What one pass slot holds: inputs, activations, results.
+struct rti_cuda_slot {
+    rti_pass_rows rows;          // pointers into device memory
+    uint8_t *inputs, *host_inputs; // one copy a pass: header, tokens, positions, ... in this order
+    size_t inputs_bytes;
+    rti_pass_rows host_rows;     // the same pointers into host_inputs
+    unsigned *tables, *host_tables; // [table][table_size], one a sequence; device and pinned
+    volatile int *host_stop;
+    float *x, *n, *qkv, *attention, *gate_up, *activated, *sublayer, *partial, *logits, *host_logits;
+    int8_t *quantised;
+    float *scales, *sums;
+    cudaEvent_t begin, end;
+    bool is_queued;
+    int row_count, logits_count;
+    int chunks;                  // of the row with most of them
+    int context_sum;             // positions attended to by all rows
+    void **graphs;               // [rows bucket][chunks bucket][layer] of cudaGraphExec_t
+};
+
+#define RTI_ROW_BUCKETS 10   // 1, 2, 4 ... 512 rows
+#define RTI_CHUNK_BUCKETS 12 // 1, 2, 4 ... 2048 chunks
+
+struct rti_device {
+    rt_host host;
+    const rti_weights *weights;
+    int32_t max_rows, max_passes, max_logits_rows;
+    uint32_t block_count;
+    rt_kv_type kv_type;
+    int table_size;
+    int max_chunks;
+    size_t block_bytes;
+    uint8_t *cache;
+    cudaStream_t stream;
+    rti_cuda_slot slots[RT_MAX_PASSES];
+    void *sample_scratch;
+    size_t scratch_bytes;
+    void *device_memory[RT_MAX_PASSES + 1], *pinned_memory[RT_MAX_PASSES];
+};
+
+rt_result rti_cuda_device_memory(const rti_device_def *def, uint64_t *bytes);
+rt_result rti_cuda_device_create(const rti_device_def *def, rti_device **device);
+void rti_cuda_device_destroy(rti_device *device);
+rt_result rti_cuda_graphs_create(rti_device *device);
+void rti_cuda_graphs_destroy(rti_device *device);
+uint64_t rti_cuda_block_bytes(const rti_device *device);
+rt_result rti_cuda_block_copy(rti_device *device, uint32_t to, uint32_t from);
+rt_result rti_cuda_block_read(rti_device *device, uint32_t block, void *bytes);
+rt_result rti_cuda_block_write(rti_device *device, uint32_t block, const void *bytes);
+
+rt_result rti_cuda_pass_begin(rti_device *device, int32_t slot, const rti_pass_input *input);
+int32_t rti_cuda_part_units(const rti_device *device, int32_t slot, rt_part_kind kind, int32_t layer);
+void rti_cuda_part_work(const rti_device *device, int32_t slot, rt_part *part);
+rt_result rti_cuda_run(rti_device *device, int32_t slot, rt_part *parts, int32_t part_count);
+rt_result rti_cuda_poll(rti_device *device, int32_t slot, bool *idle, uint64_t *elapsed_ns);
+void rti_cuda_cancel(rti_device *device, int32_t slot);
+rt_result rti_cuda_logits(rti_device *device, int32_t slot, int32_t logits_row, const float **logits);
+rt_result rti_cuda_sample(rti_device *device, int32_t slot, int32_t logits_row, const rt_sample_request *request, rt_token *token);
+void rti_cuda_pass_end(rti_device *device, int32_t slot);
+
+#endif

@@ -1,0 +1,242 @@
+// Weights from the mapped file into the device's layouts.
+// SPDX-License-Identifier: MIT
+#include "backend/cuda/plugin.cuh"
+#include "backend/cuda/unpack.cuh"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Memory
+// ---------------------------------------------------------------------------------------------------------------------
+
+static rt_result note_allocation(rti_weights *w, void *pointer)
+{
+    if (w->allocation_count < w->allocation_capacity) {
+        w->allocations[w->allocation_count++] = pointer;
+        return RT_OK;
+    }
+    cudaFree(pointer);
+    return rti_cuda_fail(&w->host, RT_ERROR_INTERNAL, "CUDA: more weights than were counted");
+}
+
+static rt_result upload(rti_weights *w, const void *bytes, size_t size, const char *name, void **out)
+{
+    *out = NULL;
+    if (w->most_bytes && w->bytes + size > w->most_bytes)
+        return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY,
+                             "CUDA: %s: the weights take more than the %llu bytes granted: raise device_memory_bytes or use the CPU", name,
+                             (unsigned long long)w->most_bytes);
+    void *memory = NULL;
+    rt_result result = rti_cuda_check(&w->host, cudaMalloc(&memory, size), name);
+    if (result == RT_OK) result = note_allocation(w, memory);
+    if (result == RT_OK) result = rti_cuda_check(&w->host, cudaMemcpy(memory, bytes, size, cudaMemcpyHostToDevice), name);
+    if (result != RT_OK) return result;
+    w->bytes += size;
+    *out = memory;
+    return RT_OK;
+}
+
+static rt_result upload_vector(rti_weights *w, const rti_vector *vector, const char *name, float **out)
+{
+    *out = NULL;
+    if (!vector->values) return RT_OK;
+    return upload(w, vector->values, (size_t)vector->count * sizeof(float), name, (void **)out);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Matrices
+// ---------------------------------------------------------------------------------------------------------------------
+
+struct staging { // host copies of a packed matrix
+    uint8_t *values, *scales, *offsets, *supers;
+    size_t values_size, scales_size, offsets_size, supers_size;
+};
+
+static void staging_free(rti_weights *w, staging *s)
+{
+    rti_cuda_services->release(&w->host, s->values, s->values_size);
+    rti_cuda_services->release(&w->host, s->scales, s->scales_size);
+    rti_cuda_services->release(&w->host, s->offsets, s->offsets_size);
+    rti_cuda_services->release(&w->host, s->supers, s->supers_size);
+}
+
+static bool staging_create(rti_weights *w, const rti_device_matrix &m, bool has_offsets, staging *s)
+{
+    size_t blocks = (size_t)m.groups * RTI_GROUP * (size_t)m.blocks;
+    size_t scale_bytes = m.scale_kind == RTI_SCALE_F32 ? 4 : m.scale_kind == RTI_SCALE_F16 ? 2 : 1;
+    *s = staging();
+    s->values_size = blocks * (m.layout == RTI_LAYOUT_INT4 ? 16 : 32);
+    s->scales_size = blocks * scale_bytes * (m.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1);
+    s->offsets_size = has_offsets ? blocks * scale_bytes : 0;
+    s->supers_size = m.scale_kind == RTI_SCALE_K ? (size_t)m.groups * RTI_GROUP * (size_t)((m.blocks + 7) / 8) * 4 : 0;
+    s->values = (uint8_t *)rti_cuda_services->allocate(&w->host, s->values_size);
+    s->scales = (uint8_t *)rti_cuda_services->allocate(&w->host, s->scales_size);
+    if (s->offsets_size) s->offsets = (uint8_t *)rti_cuda_services->allocate(&w->host, s->offsets_size);
+    if (s->supers_size) s->supers = (uint8_t *)rti_cuda_services->allocate(&w->host, s->supers_size);
+    if (s->values && s->scales && (s->offsets || !s->offsets_size) && (s->supers || !s->supers_size)) return true;
+    staging_free(w, s);
+    return false;
+}
+
+// Rows of one block of the file's type to the tiles of the device.
+static void fill_row(const rti_matrix &source, const rti_type_info *info, const rti_device_matrix &m, int row, staging *s)
+{
+    const uint8_t *in = (const uint8_t *)source.data + (size_t)row * (size_t)(source.columns / info->block_values) * (size_t)info->block_bytes;
+    int group = row / RTI_GROUP, r = row % RTI_GROUP;
+    size_t scale_bytes = m.scale_kind == RTI_SCALE_F32 ? 4 : m.scale_kind == RTI_SCALE_F16 ? 2 : 1;
+    int scales_a_block = m.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1;
+    size_t value_bytes = m.layout == RTI_LAYOUT_INT4 ? 16 : 32;
+    for (int b = 0; b < m.blocks; b++) {
+        rti_unpacked block;
+        rti_unpack_block(source.type, in, b, &block);
+        size_t at = ((size_t)group * (size_t)m.blocks + (size_t)b) * RTI_GROUP + (size_t)r;
+        memcpy(s->values + at * value_bytes, block.values, value_bytes);
+        memcpy(s->scales + at * scale_bytes * (size_t)scales_a_block, block.scales, scale_bytes * (size_t)scales_a_block);
+        if (s->offsets) memcpy(s->offsets + at * scale_bytes, block.offset, scale_bytes);
+        if (s->supers && b % 8 == 0) {
+            size_t supers = (size_t)(m.blocks + 7) / 8;
+            memcpy(s->supers + (((size_t)group * supers + (size_t)b / 8) * RTI_GROUP + (size_t)r) * 4, block.supers, 4);
+        }
+    }
+}
+
+static rt_result upload_quantised(rti_weights *w, const rti_matrix &source, const rti_unpack_form &form, rti_device_matrix *m)
+{
+    const rti_type_info *info = rti_cuda_services->type_find((uint32_t)source.type);
+    m->layout = form.layout;
+    m->scale_kind = form.scale_kind;
+    m->blocks = source.columns / RTI_BLOCK_COLUMNS;
+    staging s;
+    if (!staging_create(w, *m, form.has_offsets, &s))
+        return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to pack %s", source.name);
+    for (int row = 0; row < source.rows; row++) fill_row(source, info, *m, row, &s);
+    rt_result result = upload(w, s.values, s.values_size, source.name, (void **)&m->values);
+    if (result == RT_OK) result = upload(w, s.scales, s.scales_size, source.name, (void **)&m->scales);
+    if (result == RT_OK && s.offsets) result = upload(w, s.offsets, s.offsets_size, source.name, (void **)&m->offsets);
+    if (result == RT_OK && s.supers) result = upload(w, s.supers, s.supers_size, source.name, (void **)&m->super_scales);
+    staging_free(w, &s);
+    return result;
+}
+
+static rt_result upload_row_scale(rti_weights *w, const rti_matrix &source, rti_device_matrix *m)
+{
+    if (!source.scale) return RT_OK;
+    size_t size = (size_t)source.rows * sizeof(float);
+    float *scale = (float *)rti_cuda_services->allocate(&w->host, size);
+    if (!scale) return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory for the scales of %s", source.name);
+    for (int row = 0; row < source.rows; row++) scale[row] = source.scale[source.scale_count == 1 ? 0 : row];
+    rt_result result = upload(w, scale, size, source.name, (void **)&m->row_scale);
+    rti_cuda_services->release(&w->host, scale, size);
+    return result;
+}
+
+static rt_result upload_decoded(rti_weights *w, const rti_matrix &source, rti_device_matrix *m)
+{
+    size_t count = (size_t)source.rows * (size_t)source.columns;
+    float *values = (float *)rti_cuda_services->allocate(&w->host, count * sizeof(float));
+    if (!values) return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to decode %s", source.name);
+    rti_cuda_services->dequantize(source.type, source.data, values, count);
+    m->layout = RTI_LAYOUT_F32;
+    rt_result result = upload(w, values, count * sizeof(float), source.name, (void **)&m->values);
+    rti_cuda_services->release(&w->host, values, count * sizeof(float));
+    return result;
+}
+
+static rt_result upload_matrix(rti_weights *w, const rti_matrix &source, rti_device_matrix *m)
+{
+    *m = rti_device_matrix();
+    if (!source.data) return RT_OK;
+    m->rows = source.rows;
+    m->columns = source.columns;
+    m->groups = (source.rows + RTI_GROUP - 1) / RTI_GROUP;
+    rt_result result = upload_row_scale(w, source, m);
+    if (result != RT_OK) return result;
+    rti_unpack_form form;
+    if (rti_unpack_form_of(source.type, &form)) return upload_quantised(w, source, form, m);
+    size_t count = (size_t)source.rows * (size_t)source.columns;
+    switch (source.type) {
+    case RTI_TYPE_F32: m->layout = RTI_LAYOUT_F32; return upload(w, source.data, count * 4, source.name, (void **)&m->values);
+    case RTI_TYPE_F16: m->layout = RTI_LAYOUT_F16; return upload(w, source.data, count * 2, source.name, (void **)&m->values);
+    case RTI_TYPE_BF16: m->layout = RTI_LAYOUT_BF16; return upload(w, source.data, count * 2, source.name, (void **)&m->values);
+    case RTI_TYPE_F8_E4M3: m->layout = RTI_LAYOUT_F8; return upload(w, source.data, count, source.name, (void **)&m->values);
+    default: return upload_decoded(w, source, m); // rare types: exact, at four bytes a weight
+    }
+}
+
+static rt_result upload_norm(rti_weights *w, const rti_vector &weight, const rti_vector &bias, rti_norm *norm)
+{
+    *norm = rti_norm();
+    norm->kind = (int)w->network->norm;
+    norm->epsilon = w->network->norm_epsilon;
+    rt_result result = upload_vector(w, &weight, "norm", (float **)&norm->weight);
+    return result == RT_OK ? upload_vector(w, &bias, "norm bias", (float **)&norm->bias) : result;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The whole network
+// ---------------------------------------------------------------------------------------------------------------------
+
+static const rti_vector no_vector = {NULL, 0};
+
+static rt_result upload_layer(rti_weights *w, const rti_layer &in, rti_cuda_layer *out)
+{
+    rt_result result = RT_OK;
+    const rti_matrix *matrices[] = {&in.query, &in.key, &in.value, &in.attention_output, &in.gate, &in.up, &in.down};
+    rti_device_matrix *targets[] = {&out->query, &out->key, &out->value, &out->attention_output, &out->gate, &out->up, &out->down};
+    for (int i = 0; i < 7 && result == RT_OK; i++) result = upload_matrix(w, *matrices[i], targets[i]);
+    const rti_vector *vectors[] = {&in.query_bias, &in.key_bias, &in.value_bias, &in.attention_output_bias, &in.query_norm, &in.key_norm};
+    float **places[] = {&out->query_bias, &out->key_bias, &out->value_bias, &out->attention_output_bias, &out->query_norm, &out->key_norm};
+    for (int i = 0; i < 6 && result == RT_OK; i++) result = upload_vector(w, vectors[i], "bias", places[i]);
+    if (result == RT_OK) result = upload_norm(w, in.attention_norm, in.attention_norm_bias, &out->attention_norm);
+    if (result == RT_OK) result = upload_norm(w, in.post_attention_norm, no_vector, &out->post_attention_norm);
+    if (result == RT_OK) result = upload_norm(w, in.feed_forward_norm, in.feed_forward_norm_bias, &out->feed_forward_norm);
+    if (result == RT_OK) result = upload_norm(w, in.post_feed_forward_norm, no_vector, &out->post_feed_forward_norm);
+    return result;
+}
+
+static rt_result upload_network(rti_weights *w)
+{
+    const rti_network *network = w->network;
+    rt_result result = upload_matrix(w, network->embedding, &w->embedding);
+    if (result == RT_OK && network->output_is_tied) w->output = w->embedding;
+    else if (result == RT_OK) result = upload_matrix(w, network->output, &w->output);
+    if (result == RT_OK) result = upload_norm(w, network->output_norm, network->output_norm_bias, &w->output_norm);
+    for (int i = 0; i < network->rope_count && result == RT_OK; i++)
+        result = upload(w, network->ropes[i].frequency, (size_t)(network->ropes[i].rotated / 2) * sizeof(double), "rope", (void **)&w->frequency[i]);
+    for (int i = 0; i < network->layer_count && result == RT_OK; i++) result = upload_layer(w, network->layers[i], &w->layers[i]);
+    return result;
+}
+
+rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **out)
+{
+    *out = NULL;
+    rti_weights *w = (rti_weights *)rti_cuda_services->allocate(&def->host, sizeof(rti_weights));
+    if (!w) return rti_cuda_fail(&def->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
+    w->host = def->host;
+    w->network = def->network;
+    w->device = def->cuda_device;
+    w->precision = def->precision;
+    w->most_bytes = def->device_memory_bytes;
+    w->allocation_capacity = (size_t)def->network->layer_count * 64 + 64;
+    w->allocations = (void **)rti_cuda_services->allocate(&w->host, w->allocation_capacity * sizeof(void *));
+    w->layers = (rti_cuda_layer *)rti_cuda_services->allocate(&w->host, (size_t)def->network->layer_count * sizeof(rti_cuda_layer));
+    rt_result result = w->allocations && w->layers ? RT_OK : rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
+    if (result == RT_OK && def->network->head_size > 256)
+        result = rti_cuda_fail(&w->host, RT_ERROR_UNSUPPORTED, "CUDA: a head size of %d; at most 256 is supported", def->network->head_size);
+    if (result == RT_OK) result = rti_cuda_check(&w->host, cudaSetDevice(w->device), "choosing the device");
+    if (result == RT_OK) result = upload_network(w);
+    if (result != RT_OK) {
+        rti_cuda_weights_destroy(w);
+        return result;
+    }
+    *out = w;
+    return RT_OK;
+}
+
+void rti_cuda_weights_destroy(rti_weights *w)
+{
+    if (!w) return;
+    for (size_t i = 0; i < w->allocation_count; i++) cudaFree(w->allocations[i]);
+    rt_host host = w->host;
+    rti_cuda_services->release(&host, w->allocations, w->allocation_capacity * sizeof(void *));
+    rti_cuda_services->release(&host, w->layers, (size_t)w->network->layer_count * sizeof(rti_cuda_layer));
+    rti_cuda_services->release(&host, w, sizeof *w);
+}

@@ -1,0 +1,70 @@
+// schedule/cost.h - what pieces of work will take: predicted from their bytes and operations, corrected by what they took.
+//
+// Pure arithmetic on measurements that the caller brings: no clock in here, so tests bring their own.
+// SPDX-License-Identifier: MIT
+#ifndef RPI_COST_H
+#define RPI_COST_H
+
+#include "common/common.h"
+#include "rt/context.h"
+
+// Work beside slices that a frame must have room for as well. Each has its own unit.
+typedef enum rpi_chore {
+    RPI_CHORE_NONE = 0,
+    RPI_CHORE_OFFER,   // asking the game for one turn: tools
+    RPI_CHORE_COMPILE, // a step of a schema's compilation: cut by its own budget
+    RPI_CHORE_COMPOSE, // a prompt: kilobytes of text encoded
+    RPI_CHORE_ATTACH,  // a sequence made or forked
+    RPI_CHORE_BEGIN,   // a pass: rows
+    RPI_CHORE_SAMPLE,  // a row of logits to a token, text and events
+    RPI_CHORE_SCORE,   // a row of logits to a normaliser
+    RPI_CHORE_COMMIT,  // a pass ended
+    RPI_CHORE_MASK,    // a mask of allowed tokens
+    RPI_CHORE_CALL,    // the game's function
+    RPI_CHORE_STEP,    // moves from one stage to the next
+    RPI_CHORE_SLICE,   // what a slice takes beside its parts
+    RPI_CHORE_COUNT
+} rpi_chore;
+
+enum { RPI_COST_ROWS = 40, RPI_COST_CONTEXTS = 16 };
+
+typedef struct rpi_cost_cell {
+    float scale;  // measured / base, smoothed
+    float spread; // mean absolute deviation of measured / predicted from 1, smoothed
+    uint32_t samples;
+    uint16_t outliers; // in a row
+} rpi_cost_cell;
+
+typedef struct rpi_chore_cell {
+    double fixed_ns, unit_ns;
+    double spread; // mean absolute deviation, as a share
+    uint32_t samples;
+    uint16_t outliers;
+} rpi_chore_cell;
+
+typedef struct rpi_cost_table {
+    rpi_cost_cell cells[RT_PART_KIND_COUNT][RPI_COST_ROWS][RPI_COST_CONTEXTS];
+    rpi_cost_cell kinds[RT_PART_KIND_COUNT]; // over all cells of a kind: the prior of a cell that has not been seen
+    rpi_cost_cell all;
+    rpi_chore_cell chores[RPI_CHORE_COUNT];
+    float margin; // standard deviations kept free
+} rpi_cost_table;
+
+void rpi_cost_init(rpi_cost_table *table, float margin);
+
+// Expected nanoseconds of a piece; with the margin of its spread, for planning.
+double rpi_cost_expect(const rpi_cost_table *table, const rt_part *part);
+double rpi_cost_plan(const rpi_cost_table *table, const rt_part *part);
+uint32_t rpi_cost_callback(void *table, const rt_part *part); // rpi_cost_plan as rt_cost_function
+
+// Corrects the table by part->measured_ns (0: not measured, ignored).
+void rpi_cost_learn(rpi_cost_table *table, const rt_part *part);
+
+double rpi_chore_expect(const rpi_cost_table *table, rpi_chore chore, double amount);
+double rpi_chore_plan(const rpi_cost_table *table, rpi_chore chore, double amount);
+void rpi_chore_learn(rpi_cost_table *table, rpi_chore chore, double amount, double measured_ns);
+
+int32_t rpi_cost_row_bucket(int32_t rows);
+int32_t rpi_cost_context_bucket(const rt_part *part);
+
+#endif

@@ -1,0 +1,69 @@
+// schedule/schedule.h - who runs next, and for how long.
+// SPDX-License-Identifier: MIT
+#ifndef RPI_SCHEDULE_H
+#define RPI_SCHEDULE_H
+
+#include "schedule/cost.h"
+#include "turn/turn.h"
+
+enum { RPI_PASSES = 2 };
+
+// The rows that one segment has in a pass.
+typedef struct rpi_share {
+    rpi_slot *slot;
+    int32_t segment, first, rows, row_begin;
+} rpi_share;
+
+// A pass of the runtime with whose rows they are.
+typedef struct rpi_pass {
+    rt_pass *pass; // NULL: none under way
+    rpi_share *shares;
+    int32_t share_count, row_count, logits_count;
+    rt_slice slice; // queued on a GPU and not yet finished where `queued`
+    bool queued;
+    int32_t next_share, next_row; // whose logits are taken next, once it is done
+} rpi_pass;
+
+typedef struct rpi_scheduler {
+    rpi_cost_table cost;
+    rpi_pass passes[RPI_PASSES];
+    rt_row *rows;   // for building a pass
+    void *candidates; // scratch of pass.c, see rpi_pass_candidate_bytes
+    bool refused;     // in this update something did not fit
+    bool worked;      // in this update something was done
+    double credit_ns; // budget that was left because the next piece did not fit
+} rpi_scheduler;
+
+rt_result rpi_scheduler_create(rp_world *world);
+void rpi_scheduler_destroy(rp_world *world);
+
+// Works until `deadline_ns` on the world's clock (UINT64_MAX: until nothing is left to do). `callbacks`: whether work that
+// calls into the game may be done here.
+void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks);
+
+// Whether there is anything that rpi_scheduler_run could do.
+bool rpi_scheduler_has_work(const rp_world *world);
+
+// A turn's rank at a moment: class and ageing; the lower, the sooner.
+int32_t rpi_turn_rank(const rp_world *world, const rpi_turn *turn, uint64_t now_ns);
+
+// Moves waiting turns into free slots, drops the stale ones, follows the level of detail.
+void rpi_queue_update(rp_world *world, uint64_t now_ns);
+
+// Serves waiting turns where there are slots; whether it found any.
+bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns);
+
+// The pacer: total frame times in, budget out.
+typedef struct rpi_pacer {
+    double budget_us;
+    double ceiling_us; // budget at which a frame was last missed
+    uint32_t good_frames, hold_frames;
+    bool unpaced;
+    uint32_t used_us; // by the updates since the last frame
+} rpi_pacer;
+
+void rpi_pacer_init(rpi_pacer *pacer, const rp_world *world);
+uint32_t rpi_pacer_frame(rpi_pacer *pacer, const rp_world *world, uint32_t frame_us);
+uint32_t rpi_pacer_budget(const rpi_pacer *pacer, const rp_world *world);
+
+#endif

@@ -1,0 +1,304 @@
+// schedule/scheduler.c - the loop inside an update: the most urgent piece of work that fits what is left.
+//
+// Three kinds of work take turns: logits of finished passes, chores of turns (prompts put together, masks, calls), slices.
+// A piece is begun only where its predicted cost with its margin fits. What can be cut is cut to fit; what cannot waits for
+// a frame with room, and saves up budget for it where no frame ever has.
+// SPDX-License-Identifier: MIT
+#include "schedule/pass.h"
+#include "world/world.h"
+
+static const double LEAST_CUT_NS = 30e3; // budget that a chore which can be cut is given at least
+static const uint32_t MOST_CUT_US = 2000;
+
+typedef struct run {
+    rp_world *world;
+    uint64_t deadline_ns;
+    bool callbacks;
+} run;
+
+rt_result rpi_scheduler_create(rp_world *world)
+{
+    rpi_scheduler *scheduler = &world->scheduler;
+    const rt_host *host = &world->host;
+    rpi_cost_init(&scheduler->cost, world->def.margin);
+    scheduler->rows = rpi_allocate_zeroed(host, (size_t)world->max_rows * sizeof *scheduler->rows);
+    scheduler->candidates = rpi_allocate_zeroed(host, (size_t)world->slot_count * rpi_pass_candidate_bytes());
+    bool fits = scheduler->rows != NULL && scheduler->candidates != NULL;
+    for (int p = 0; p < RPI_PASSES; p++) {
+        scheduler->passes[p].shares = rpi_allocate_zeroed(host, (size_t)world->max_rows * sizeof(rpi_share));
+        fits = fits && scheduler->passes[p].shares != NULL;
+    }
+    return fits ? RT_OK : rpi_fail(host, RT_ERROR_OUT_OF_MEMORY, "rp_world_create: scheduler: out of memory");
+}
+
+void rpi_scheduler_destroy(rp_world *world)
+{
+    rpi_scheduler *scheduler = &world->scheduler;
+    for (int p = 0; p < RPI_PASSES; p++) {
+        if (scheduler->passes[p].shares == NULL)
+            continue;
+        rpi_pass_drop(world, &scheduler->passes[p], RT_OK);
+        rpi_release(&world->host, scheduler->passes[p].shares, (size_t)world->max_rows * sizeof(rpi_share));
+        scheduler->passes[p].shares = NULL;
+    }
+    rpi_release(&world->host, scheduler->rows, (size_t)world->max_rows * sizeof *scheduler->rows);
+    rpi_release(&world->host, scheduler->candidates, (size_t)world->slot_count * rpi_pass_candidate_bytes());
+    scheduler->rows = NULL;
+    scheduler->candidates = NULL;
+}
+
+static double remaining_ns(const run *r)
+{
+    if (r->deadline_ns == UINT64_MAX)
+        return 1e18;
+    uint64_t now = rpi_world_now(r->world);
+    return now >= r->deadline_ns ? 0.0 : (double)(r->deadline_ns - now);
+}
+
+// Whether a piece may begin. One that fits no frame may, at the start of one, use what earlier frames left over.
+static bool fits(run *r, double cost_ns)
+{
+    rpi_scheduler *scheduler = &r->world->scheduler;
+    double left = remaining_ns(r);
+    if (cost_ns <= left) {
+        scheduler->worked = true;
+        return true;
+    }
+    if (!scheduler->worked && left > 0 && scheduler->credit_ns + left >= cost_ns) {
+        scheduler->credit_ns = 0;
+        scheduler->worked = true;
+        return true;
+    }
+    scheduler->refused = true;
+    return false;
+}
+
+static uint64_t begin_piece(const run *r)
+{
+    return rpi_world_now(r->world);
+}
+
+static void end_piece(run *r, rpi_chore chore, double amount, uint64_t begin_ns)
+{
+    uint64_t now = rpi_world_now(r->world);
+    if (now > begin_ns)
+        rpi_chore_learn(&r->world->scheduler.cost, chore, amount, (double)(now - begin_ns));
+}
+
+// A row of logits, or the end of a pass.
+static bool run_logits(run *r)
+{
+    rp_world *world = r->world;
+    for (int p = 0; p < RPI_PASSES; p++) {
+        rpi_pass *pass = &world->scheduler.passes[p];
+        rpi_chore step = rpi_pass_next_step(world, pass);
+        double rows = step == RPI_CHORE_COMMIT ? pass->row_count : 1;
+        if (step == RPI_CHORE_NONE || !fits(r, rpi_chore_plan(&world->scheduler.cost, step, rows)))
+            continue;
+        uint64_t begin = begin_piece(r);
+        rpi_pass_run_step(world, pass);
+        end_piece(r, step, rows, begin);
+        return true;
+    }
+    return false;
+}
+
+static bool can_be_cut(rpi_chore chore)
+{
+    return chore == RPI_CHORE_COMPILE || chore == RPI_CHORE_MASK;
+}
+
+// The most urgent chore. Long ones wait for passes of more urgent turns; short steps never do.
+static rpi_slot *find_chore(run *r, rpi_chore *chore, double *amount)
+{
+    rp_world *world = r->world;
+    uint64_t now = rpi_world_now(world);
+    int32_t pass_rank = INT32_MAX, best_rank = INT32_MAX;
+    for (int p = 0; p < RPI_PASSES; p++)
+        if (world->scheduler.passes[p].pass != NULL)
+            pass_rank = RPI_MIN(pass_rank, rpi_pass_rank(world, &world->scheduler.passes[p], now));
+    rpi_slot *best = NULL;
+    for (int32_t i = 0; i < world->slot_count; i++) {
+        rpi_slot *slot = &world->slots[i];
+        if (slot->turn == NULL || slot->passes > 0 || (!r->callbacks && rpi_turn_chore_is_callback(slot)))
+            continue;
+        double size;
+        rpi_chore found = rpi_turn_chore(world, slot, &size);
+        if (found == RPI_CHORE_NONE)
+            continue;
+        int32_t rank = rpi_turn_rank(world, slot->turn, now);
+        if (rank >= best_rank || (found != RPI_CHORE_STEP && rank > pass_rank))
+            continue;
+        best = slot;
+        best_rank = rank;
+        *chore = found;
+        *amount = size;
+    }
+    return best;
+}
+
+static bool run_chore(run *r)
+{
+    rp_world *world = r->world;
+    rpi_chore chore = RPI_CHORE_NONE;
+    double amount = 0;
+    rpi_slot *slot = find_chore(r, &chore, &amount);
+    if (slot == NULL)
+        return false;
+    rpi_cost_table *cost = &world->scheduler.cost;
+    double plan = can_be_cut(chore) ? LEAST_CUT_NS : rpi_chore_plan(cost, chore, amount);
+    if (!fits(r, plan))
+        return false;
+    double cut_us = RPI_MIN((remaining_ns(r) - LEAST_CUT_NS / 2) / 1000, (double)MOST_CUT_US);
+    uint64_t begin = begin_piece(r);
+    rpi_turn_run_chore(world, slot, (uint32_t)RPI_MAX(cut_us, 10.0));
+    if (!can_be_cut(chore))
+        end_piece(r, chore, amount, begin);
+    return true;
+}
+
+static bool start_pass(run *r)
+{
+    rp_world *world = r->world;
+    uint64_t now = rpi_world_now(world);
+    double rows = rpi_pass_rows_waiting(world, now);
+    if (rows == 0 || !fits(r, rpi_chore_plan(&world->scheduler.cost, RPI_CHORE_BEGIN, rows)))
+        return false;
+    uint64_t begin = begin_piece(r);
+    bool started;
+    rpi_pass_start(world, now, &started);
+    end_piece(r, RPI_CHORE_BEGIN, rows, begin);
+    return started;
+}
+
+// The pass that is to go on: the more urgent one.
+static rpi_pass *find_pass(rp_world *world)
+{
+    uint64_t now = rpi_world_now(world);
+    rpi_pass *best = NULL;
+    int32_t best_rank = INT32_MAX;
+    for (int p = 0; p < RPI_PASSES; p++) {
+        rpi_pass *pass = &world->scheduler.passes[p];
+        if (pass->pass == NULL || rt_pass_is_done(pass->pass))
+            continue;
+        int32_t rank = rpi_pass_rank(world, pass, now);
+        if (best == NULL || rank < best_rank) {
+            best = pass;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+static void learn_slice(run *r, rpi_pass *pass, uint64_t elapsed_ns)
+{
+    rp_world *world = r->world;
+    rpi_cost_table *cost = &world->scheduler.cost;
+    const rt_slice *slice = &pass->slice;
+    double expected = 0, measured = 0;
+    for (int32_t i = 0; i < slice->part_count; i++) {
+        expected += rpi_cost_expect(cost, &slice->parts[i]);
+        measured += slice->parts[i].measured_ns;
+        rpi_cost_learn(cost, &slice->parts[i]);
+    }
+    if ((double)elapsed_ns > measured && measured > 0)
+        rpi_chore_learn(cost, RPI_CHORE_SLICE, 0, (double)elapsed_ns - measured);
+    world->stats.slices++;
+    rpi_histogram_add(&world->stats.slice_time, measured / 1000);
+    if (expected > 0 && measured > 0)
+        rpi_histogram_add(&world->stats.prediction_error, 1000 * (measured > expected ? measured - expected : expected - measured) / expected);
+}
+
+// What was queued on a GPU: true when it is finished and more may be queued.
+static bool poll_slice(run *r, rpi_pass *pass)
+{
+    bool idle = true;
+    rt_result result = rt_pass_poll(pass->pass, &pass->slice, &idle);
+    if (result != RT_OK) {
+        pass->queued = false;
+        rpi_pass_drop(r->world, pass, result);
+        return false;
+    }
+    if (idle && pass->queued) {
+        pass->queued = false;
+        learn_slice(r, pass, 0);
+    }
+    return idle;
+}
+
+static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
+{
+    rpi_cost_table *cost = &r->world->scheduler.cost;
+    double left = remaining_ns(r) - overhead_ns;
+    rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost,
+                             .budget_ns = left <= 0 ? 0 : left < 4e9 ? (uint32_t)left : UINT32_MAX };
+    rt_result result = rt_pass_plan(pass->pass, &limit, &pass->slice);
+    if (result == RT_OK && pass->slice.part_count == 0 && fits(r, pass->slice.predicted_ns + overhead_ns)) {
+        limit.budget_ns = pass->slice.predicted_ns;
+        result = rt_pass_plan(pass->pass, &limit, &pass->slice);
+    }
+    if (result != RT_OK)
+        rpi_pass_drop(r->world, pass, result);
+    return result == RT_OK && pass->slice.part_count > 0;
+}
+
+static bool run_slice(run *r)
+{
+    rp_world *world = r->world;
+    rpi_pass *pass = find_pass(world);
+    if (pass == NULL)
+        return false;
+    if (pass->queued && !poll_slice(r, pass))
+        return r->deadline_ns == UINT64_MAX || pass->pass == NULL;
+    if (rt_pass_is_done(pass->pass))
+        return true;
+    double overhead = rpi_chore_plan(&world->scheduler.cost, RPI_CHORE_SLICE, 0);
+    if (!plan_slice(r, pass, overhead))
+        return pass->pass == NULL;
+    world->scheduler.worked = true;
+    uint64_t begin = begin_piece(r);
+    rt_result result = rt_pass_run(pass->pass, &pass->slice);
+    if (result != RT_OK) {
+        rpi_pass_drop(world, pass, result);
+        return true;
+    }
+    pass->queued = true;
+    uint64_t elapsed = rpi_world_now(world) - begin;
+    bool idle = true;
+    if (rt_pass_poll(pass->pass, &pass->slice, &idle) == RT_OK && idle) {
+        pass->queued = false;
+        learn_slice(r, pass, elapsed);
+    }
+    return true;
+}
+
+bool rpi_scheduler_has_work(const rp_world *world)
+{
+    for (int p = 0; p < RPI_PASSES; p++)
+        if (world->scheduler.passes[p].pass != NULL)
+            return true;
+    for (int32_t i = 0; i < world->slot_count; i++) {
+        const rpi_slot *slot = &world->slots[i];
+        double amount;
+        if (slot->turn != NULL && (slot->segments_done < slot->segment_count || rpi_turn_chore(world, slot, &amount) != RPI_CHORE_NONE))
+            return true;
+    }
+    return false;
+}
+
+void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
+{
+    run r = { world, deadline_ns, callbacks };
+    rpi_scheduler *scheduler = &world->scheduler;
+    scheduler->refused = scheduler->worked = false;
+    rpi_pass_drop_orphans(world);
+    while (!rpi_events_are_piling_up(world)) {
+        if (run_logits(&r) || run_chore(&r) || start_pass(&r) || run_slice(&r))
+            continue;
+        // A turn that has just ended makes room for one that waits.
+        if (!rpi_queue_start_waiting(world, rpi_world_now(world)))
+            break;
+    }
+    // Budget that was left because the next piece was too large is kept for it; an idle world saves nothing.
+    scheduler->credit_ns = scheduler->refused ? scheduler->credit_ns + RPI_MIN(remaining_ns(&r), 1e9) : 0;
+}

@@ -1,0 +1,159 @@
+// tool/argue.c - the arguments of a call, written under the mask of their schema.
+//
+// Bytes that the schema forces are not asked from the model: they are encoded and computed together with what follows.
+// SPDX-License-Identifier: MIT
+#include "world/world.h"
+
+#include <string.h>
+
+static const char ARGUMENT_STEM[] = "\nArguments: ";
+
+enum { MOST_ARGUMENT_TOKENS = 256, FORCED_BYTES = 512 };
+
+static rt_result add_text_tokens(rp_world *world, rpi_slot *slot, const char *text, size_t size)
+{
+    rpi_tokens *tokens = &slot->argument_tokens;
+    void *ids = tokens->ids;
+    bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, tokens->count + size + 2, sizeof *tokens->ids);
+    tokens->ids = ids;
+    if (!fits)
+        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
+    size_t added = 0;
+    rt_result result = rt_tokenizer_encode(world->tokenizer, text, size, true, tokens->ids + tokens->count,
+                                           tokens->capacity - tokens->count, &added);
+    tokens->count += added;
+    return result;
+}
+
+// A matcher at the start of the offer's schema; the slot's own is used again where it is for the same one.
+static rt_result take_matcher(rp_world *world, rpi_slot *slot, rt_grammar *grammar)
+{
+    if (slot->matcher != NULL && slot->matcher_grammar == grammar) {
+        rt_matcher_reset(slot->matcher);
+        return RT_OK;
+    }
+    rt_matcher_destroy(slot->matcher);
+    slot->matcher = NULL;
+    rt_result result = rt_matcher_create(grammar, &world->host, &slot->matcher);
+    slot->matcher_grammar = grammar;
+    return result == RT_OK ? rt_matcher_set_end_tokens(slot->matcher, world->stops, world->stop_count) : result;
+}
+
+// The character gives up on the call and just speaks.
+static rt_result give_up(rp_world *world, rpi_slot *slot)
+{
+    world->stats.calls_failed++;
+    rpi_slot_clear_segments(world, slot);
+    rpi_sequence_drop(world, &slot->argument_sequence);
+    slot->offers[slot->chosen].used = true;
+    return rpi_turn_speak_or_feel(world, slot);
+}
+
+static rt_result finish(rp_world *world, rpi_slot *slot)
+{
+    rpi_slot_clear_segments(world, slot);
+    rpi_sequence_drop(world, &slot->argument_sequence);
+    slot->stage = RPI_STAGE_CALL;
+    return RT_OK;
+}
+
+// Takes what the schema forces; then either the arguments are complete, or the model has a choice and a mask is needed.
+static rt_result take_forced(rp_world *world, rpi_slot *slot)
+{
+    char bytes[FORCED_BYTES];
+    size_t size = 0;
+    do {
+        rt_result result = rt_matcher_forced(slot->matcher, bytes, sizeof bytes, &size);
+        if (result == RT_OK && size > 0)
+            result = rt_matcher_commit_bytes(slot->matcher, bytes, size);
+        if (result == RT_OK && size > 0)
+            result = add_text_tokens(world, slot, bytes, size);
+        if (result != RT_OK)
+            return result;
+        if (!rpi_buffer_add(&world->host, &slot->arguments, bytes, size))
+            return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
+    } while (size > 0);
+    if (rt_matcher_must_end(slot->matcher))
+        return finish(world, slot);
+    slot->mask_ready = false;
+    rpi_slot_clear_segments(world, slot);
+    int32_t first = slot->argument_done, count = (int32_t)slot->argument_tokens.count - first;
+    rpi_slot_add_segment(slot, slot->argument_sequence, slot->argument_tokens.ids + first, count, count - 1);
+    slot->argument_done += count;
+    return RT_OK;
+}
+
+rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot)
+{
+    const rpi_choice *choice = &slot->choice;
+    slot->stage = RPI_STAGE_ARGUE;
+    slot->argument_tokens.count = 0;
+    slot->argument_done = 0;
+    slot->argument_steps = 0;
+    rpi_buffer_clear(&slot->arguments);
+    rt_result result = take_matcher(world, slot, slot->offers[slot->chosen].grammar);
+    if (result == RT_OK)
+        result = rt_sequence_fork(world->context, slot->main, &slot->argument_sequence);
+    if (result != RT_OK)
+        return result;
+    // The rest of the prompt, the stem and the choice, as they were scored.
+    rpi_tokens *tokens = &slot->argument_tokens;
+    int32_t rest = (int32_t)slot->prompt.count - slot->main_length, size = choice->size[slot->chosen_candidate];
+    void *ids = tokens->ids;
+    bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, (size_t)(rest + choice->stem_size + size),
+                                  sizeof *tokens->ids);
+    tokens->ids = ids;
+    if (!fits)
+        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
+    const rt_token *sources[] = { slot->prompt.ids + slot->main_length, slot->candidates.ids,
+                                  slot->candidates.ids + choice->begin[slot->chosen_candidate] };
+    const int32_t counts[] = { rest, choice->stem_size, size };
+    for (size_t i = 0; i < RPI_COUNT(sources); i++) {
+        memcpy(tokens->ids + tokens->count, sources[i], (size_t)counts[i] * sizeof *tokens->ids);
+        tokens->count += (size_t)counts[i];
+    }
+    result = add_text_tokens(world, slot, ARGUMENT_STEM, sizeof ARGUMENT_STEM - 1);
+    return result == RT_OK ? take_forced(world, slot) : result;
+}
+
+rt_result rpi_argue_mask(rp_world *world, rpi_slot *slot, uint32_t budget_us)
+{
+    (void)world;
+    return rt_matcher_mask_step(slot->matcher, slot->mask, budget_us, &slot->mask_ready);
+}
+
+rt_result rpi_argue_take(rp_world *world, rpi_slot *slot, rt_pass *pass, int32_t row)
+{
+    rt_sampler_def greedy = rt_default_sampler_def();
+    greedy.temperature = 0;
+    greedy.repetition_penalty = 1;
+    greedy.repetition_window = 0;
+    rt_sample_request request = { .sampler = &greedy, .step = (uint64_t)slot->argument_steps, .mask = slot->mask };
+    (void)world;
+    return rt_pass_sample(pass, row, &request, &slot->argument_token);
+}
+
+// Takes the token that was sampled: called when its pass is committed.
+rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot)
+{
+    rt_token token = slot->argument_token;
+    rt_result result = rt_matcher_commit(slot->matcher, token);
+    const char *bytes;
+    size_t size;
+    if (result != RT_OK || !rt_tokenizer_bytes(world->tokenizer, token, &bytes, &size))
+        return result != RT_OK ? result : RT_ERROR_INTERNAL;
+    for (int32_t i = 0; i < world->stop_count; i++)
+        if (world->stops[i] == token)
+            return finish(world, slot);
+    if (++slot->argument_steps >= MOST_ARGUMENT_TOKENS)
+        return give_up(world, slot);
+    rpi_tokens *tokens = &slot->argument_tokens;
+    void *ids = tokens->ids;
+    bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, tokens->count + 1, sizeof *tokens->ids);
+    tokens->ids = ids;
+    if (!fits || !rpi_buffer_add(&world->host, &slot->arguments, bytes, size))
+        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
+    tokens->ids[tokens->count++] = token;
+    world->stats.decode_tokens++;
+    return take_forced(world, slot);
+}

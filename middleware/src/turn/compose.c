@@ -1,0 +1,228 @@
+// turn/compose.c - a turn's messages, from what changes least to what changes most, and their tokens.
+// SPDX-License-Identifier: MIT
+#include "world/world.h"
+
+#include <string.h>
+
+// Positions kept free beside prompt and reply: for the stems of choices and the arguments of a call.
+enum { SPARE_POSITIONS = 96 };
+
+// What the player says in the prompt that a choice is compared with: as good as nothing.
+static const char NEUTRAL_LINE[] = "...";
+
+// Adds a paragraph to the system text.
+static bool add_paragraph(const rt_host *host, rpi_buffer *text, const char *paragraph)
+{
+    if (paragraph == NULL || paragraph[0] == '\0')
+        return true;
+    return (text->size == 0 || rpi_buffer_add(host, text, "\n\n", 2)) && rpi_buffer_add_text(host, text, paragraph);
+}
+
+// What the character can do, in plain words, for models that choose before they speak.
+static bool add_listing(rp_world *world, rpi_slot *slot)
+{
+    const rt_host *host = &world->host;
+    if (world->format->calls != RP_CALLS_CHOOSE || slot->offer_count == 0)
+        return true;
+    bool fits = rpi_buffer_add_text(host, &slot->text, slot->text.size > 0 ? "\n\n" : "") &&
+                rpi_buffer_add_text(host, &slot->text, slot->character->name) &&
+                rpi_buffer_add_text(host, &slot->text, " can do these things:");
+    for (int32_t i = 0; fits && i < slot->offer_count; i++) {
+        const rpi_tool *tool = rpi_tool_get(world, slot->offers[i].tool);
+        if (tool == NULL)
+            continue;
+        fits = rpi_buffer_add_text(host, &slot->text, "\n- ") && rpi_buffer_add_text(host, &slot->text, tool->name);
+        if (fits && tool->description != NULL)
+            fits = rpi_buffer_add_text(host, &slot->text, ": ") && rpi_buffer_add_text(host, &slot->text, tool->description);
+    }
+    return fits && rpi_buffer_add_text(host, &slot->text, "\n- none: only talk");
+}
+
+static bool write_system(rp_world *world, rpi_slot *slot)
+{
+    const rt_host *host = &world->host;
+    const rpi_character *character = slot->character;
+    rpi_buffer_clear(&slot->text);
+    bool fits = add_paragraph(host, &slot->text, world->lore) && add_paragraph(host, &slot->text, "You are ") &&
+                rpi_buffer_add_text(host, &slot->text, character->name) && rpi_buffer_add_text(host, &slot->text, ". ") &&
+                rpi_buffer_add_text(host, &slot->text, character->persona) &&
+                add_paragraph(host, &slot->text, character->knowledge) && add_listing(world, slot) &&
+                add_paragraph(host, &slot->text, character->state);
+    return fits;
+}
+
+// The tools as the models that were trained on calls read them; NULL where the format has none.
+static bool write_tools(rp_world *world, rpi_slot *slot, const char **tools)
+{
+    const rt_host *host = &world->host;
+    *tools = NULL;
+    if (world->format->calls == RP_CALLS_CHOOSE || slot->offer_count == 0)
+        return true;
+    rpi_buffer *text = &slot->scratch;
+    rpi_buffer_clear(text);
+    bool fits = rpi_buffer_add_text(host, text, "[");
+    for (int32_t i = 0; fits && i < slot->offer_count; i++) {
+        const rpi_offer *offer = &slot->offers[i];
+        const rpi_tool *tool = rpi_tool_get(world, offer->tool);
+        if (tool == NULL)
+            continue;
+        const char *description = tool->description != NULL ? tool->description : "";
+        fits = rpi_buffer_add_text(host, text, text->size > 1 ? ", " : "") &&
+               rpi_buffer_add_text(host, text, "{\"type\": \"function\", \"function\": {\"name\": ") &&
+               rpi_buffer_add_json(host, text, tool->name, strlen(tool->name)) &&
+               rpi_buffer_add_text(host, text, ", \"description\": ") &&
+               rpi_buffer_add_json(host, text, description, strlen(description)) &&
+               rpi_buffer_add_text(host, text, ", \"parameters\": ") &&
+               rpi_buffer_add(host, text, slot->schemas.data + offer->schema_at, offer->schema_size) &&
+               rpi_buffer_add_text(host, text, "}}");
+    }
+    fits = fits && rpi_buffer_add_text(host, text, "]");
+    *tools = text->data;
+    return fits;
+}
+
+static bool add_message(const rt_host *host, rpi_slot *slot, int32_t *count, const rp_message *message)
+{
+    void *messages = slot->messages;
+    bool fits = rpi_array_reserve(host, &messages, &slot->message_capacity, (size_t)*count + 1, sizeof *slot->messages);
+    slot->messages = messages;
+    if (fits)
+        slot->messages[(*count)++] = *message;
+    return fits;
+}
+
+static bool add_actions(const rt_host *host, rpi_slot *slot, int32_t *count, rp_text actions)
+{
+    rpi_action action;
+    bool fits = true;
+    for (size_t at = 0; fits && rpi_action_read(actions, &at, &action);)
+        fits = add_message(host, slot, count,
+                           &(rp_message){ .role = action.is_result ? RP_ROLE_RESULT : RP_ROLE_CALLS,
+                                          .content = action.content, .call_id = action.call_id, .name = action.name });
+    return fits;
+}
+
+static bool write_messages(rp_world *world, rpi_slot *slot, size_t first, rp_text line, int32_t *count)
+{
+    const rt_host *host = &world->host;
+    const rpi_history *history = &slot->character->history;
+    *count = 0;
+    bool fits = add_message(host, slot, count,
+                            &(rp_message){ .role = RP_ROLE_SYSTEM, .content = { slot->text.data, slot->text.size } });
+    size_t at = 0;
+    for (size_t i = 0; fits && i < history->count; i++) {
+        rpi_exchange_text exchange = rpi_history_read(history, i, &at);
+        if (i < first)
+            continue;
+        if (exchange.line.size > 0)
+            fits = add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_USER, .content = exchange.line });
+        fits = fits && add_actions(host, slot, count, exchange.actions);
+        if (fits && exchange.reply.size > 0)
+            fits = add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_REPLY, .content = exchange.reply });
+    }
+    return fits && add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_USER, .content = line }) &&
+           add_actions(host, slot, count, (rp_text){ slot->actions.data, slot->actions.size });
+}
+
+static rt_result render(rp_world *world, rpi_slot *slot, size_t first, const char *tools, rp_text line, rp_prompt *prompt)
+{
+    int32_t count;
+    if (!write_messages(world, slot, first, line, &count))
+        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "a prompt: out of memory");
+    return rp_prompt_render_again(world->format, world->tokenizer, slot->messages, count, tools, true, prompt);
+}
+
+// How many of the oldest exchanges have to go so that about `excess` tokens do, by their share of the text.
+static size_t exchanges_to_drop(const rpi_history *history, size_t first, double bytes)
+{
+    size_t at = 0, dropped = 0;
+    for (size_t i = 0; i < history->count && bytes > 0; i++) {
+        size_t begin = at;
+        rpi_history_read(history, i, &at);
+        if (i < first)
+            continue;
+        bytes -= (double)(at - begin);
+        dropped++;
+    }
+    return dropped;
+}
+
+// Renders with as much of the conversation as fits. *first: the oldest exchange that is in.
+static rt_result render_fitting(rp_world *world, rpi_slot *slot, const char *tools, size_t *first)
+{
+    const rpi_history *history = &slot->character->history;
+    int32_t limit = world->context_size - slot->turn->max_reply_tokens - SPARE_POSITIONS;
+    const char *line = slot->turn->line != NULL ? slot->turn->line : NEUTRAL_LINE;
+    for (;;) {
+        rt_result result = render(world, slot, *first, tools, (rp_text){ line, strlen(line) }, &slot->prompt);
+        if (result != RT_OK)
+            return result;
+        int32_t count = (int32_t)slot->prompt.count;
+        if (count == 0)
+            return rpi_fail(&world->host, RT_ERROR_INVALID_ARGUMENT, "a prompt: the format \"%s\" renders it empty",
+                            world->format->name);
+        if (count <= limit)
+            return RT_OK;
+        if (*first >= history->count)
+            return rpi_fail(&world->host, RT_ERROR_CONTEXT_FULL,
+                            "%s: lore, persona and the line take %d tokens, %d positions are free beside the reply: "
+                            "shorten them or raise kv_tokens",
+                            slot->character->name, count, limit);
+        // An eighth more than needed: the next turns then find their prompt's beginning in the cache again.
+        double excess = count - limit * 0.875, bytes_a_token = (double)slot->prompt.text_size / count;
+        *first += RPI_MAX(exchanges_to_drop(history, *first, excess * bytes_a_token), (size_t)1);
+    }
+}
+
+static rt_result forget_oldest(rp_world *world, rpi_slot *slot, size_t count)
+{
+    rpi_history_drop_oldest(&slot->character->history, count);
+    if (slot->turn->is_warm)
+        return RT_OK;
+    rp_event event = { .kind = RP_EVENT_HISTORY_TRIMMED, .count = (int32_t)count,
+                       .character = rpi_character_id(slot->character), .turn = rpi_turn_id(slot->turn) };
+    return rpi_events_add(world, &event, NULL, 0)
+               ? RT_OK
+               : rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "a prompt: events: out of memory");
+}
+
+static int32_t common_length(const rp_prompt *a, const rp_prompt *b)
+{
+    size_t length = 0, most = RPI_MIN(a->count, b->count);
+    while (length < most && a->ids[length] == b->ids[length])
+        length++;
+    return (int32_t)length;
+}
+
+double rpi_slot_compose_bytes(const rp_world *world, const rpi_slot *slot)
+{
+    (void)world;
+    const rpi_character *character = slot->character;
+    size_t bytes = slot->system_bytes + character->history.bytes.size + slot->actions.size;
+    if (slot->turn->line != NULL)
+        bytes += strlen(slot->turn->line);
+    return (double)bytes;
+}
+
+rt_result rpi_slot_compose(rp_world *world, rpi_slot *slot)
+{
+    const rpi_character *character = slot->character;
+    const char *tools;
+    if (!write_system(world, slot) || !write_tools(world, slot, &tools))
+        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "%s: a prompt: out of memory", character->name);
+    size_t first = 0;
+    if (character->max_history_turns > 0 && character->history.count > (size_t)character->max_history_turns)
+        first = character->history.count - (size_t)character->max_history_turns;
+    size_t kept = first;
+    rt_result result = render_fitting(world, slot, tools, &first);
+    bool chooses = world->format->calls == RP_CALLS_CHOOSE && slot->offer_count > 0;
+    slot->shared = 0;
+    slot->neutral.count = 0;
+    if (result == RT_OK && !slot->turn->is_warm && (chooses || character->emotion_count > 1)) {
+        result = render(world, slot, first, tools, (rp_text){ NEUTRAL_LINE, sizeof NEUTRAL_LINE - 1 }, &slot->neutral);
+        slot->shared = common_length(&slot->prompt, &slot->neutral);
+    }
+    if (result == RT_OK && first > kept)
+        result = forget_oldest(world, slot, first);
+    return result;
+}

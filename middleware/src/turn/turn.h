@@ -1,0 +1,229 @@
+// turn/turn.h - a turn in the queue, and the slot in which it is served.
+//
+// A turn is small and waits; a slot is large, made with the world and used again and again, so that serving allocates
+// nothing once its buffers have grown. A slot goes through stages. In each it either has chores (short pieces of work, see
+// rpi_turn_chore) or segments: tokens that passes compute, whose logits come back through rpi_turn_take_logits.
+// SPDX-License-Identifier: MIT
+#ifndef RPI_TURN_H
+#define RPI_TURN_H
+
+#include "character/character.h"
+#include "repartee/event.h"
+#include "repartee/format.h"
+#include "repartee/turn.h"
+#include "rt/context.h"
+#include "schedule/cost.h"
+#include "tool/tool.h"
+
+struct rpi_slot;
+
+typedef struct rpi_turn {
+    uint32_t index, generation;
+    bool alive;
+    bool ended;   // its last event was made, but not yet taken
+    bool is_warm; // computes the prompt only, silently
+    bool started; // its first event was made
+    struct rpi_turn *next; // of the same character
+    rpi_character *character;
+    char *line;    // valid UTF-8
+    char *speaker; // NULL: the player
+    rp_priority priority;
+    uint64_t said_ns, deadline_ns, first_text_ns; // 0: none
+    int32_t max_reply_tokens;
+    bool no_tools;
+    struct rpi_slot *slot; // NULL while it waits
+} rpi_turn;
+
+typedef enum rpi_stage {
+    RPI_STAGE_FREE = 0,
+    RPI_STAGE_OFFER,   // chore on the game's thread: which tools, with which parameters
+    RPI_STAGE_COMPILE, // chore: schemas that are not compiled yet
+    RPI_STAGE_COMPOSE, // chore: messages to tokens
+    RPI_STAGE_ATTACH,  // chore: a sequence with what the cache has of the prompt
+    RPI_STAGE_READ,    // segments: the rest of the prompt
+    RPI_STAGE_CHOOSE,  // segments: candidates scored behind the prompt, with and without the line
+    RPI_STAGE_ARGUE,   // segments and masks: the arguments of a call
+    RPI_STAGE_CALL,    // chore on the game's thread
+    RPI_STAGE_WAIT,    // for rp_call_answer
+    RPI_STAGE_FEEL,    // segments: an emotion chosen
+    RPI_STAGE_SPEAK,   // segments: the reply, a token at a time
+    RPI_STAGE_ZOMBIE,  // ended, but a pass under way still has rows of it
+} rpi_stage;
+
+enum { RPI_MAX_CANDIDATES = RPI_MAX_TOOLS + 1, RPI_MAX_SEGMENTS = RPI_MAX_CANDIDATES + 1, RPI_SPECULATION = 0 };
+
+// Tokens to be computed on one sequence, in as many passes as it takes.
+typedef struct rpi_segment {
+    rt_sequence sequence; // {0}: forked from `source` when its first rows are put into a pass
+    rt_sequence source;
+    const rt_token *tokens;
+    int32_t count, done, in_flight;
+    int32_t logits_from; // rows from this one on want logits; count: none
+    int32_t candidate;
+    bool owned; // the sequence is destroyed when the segment is done
+} rpi_segment;
+
+typedef enum rpi_choice_phase { RPI_CHOICE_STEM = 0, RPI_CHOICE_REST } rpi_choice_phase;
+
+// One decision among candidates by their probability behind a prompt, with the player's line (side 0) and without (1).
+typedef struct rpi_choice {
+    int32_t count;
+    int32_t stem_size; // tokens at the front of the slot's `candidates`
+    int32_t side;
+    rpi_choice_phase phase;
+    rt_sequence sequence;                 // of the side under way, up to and with the stem
+    int32_t begin[RPI_MAX_CANDIDATES];    // token ranges in the slot's `candidates`
+    int32_t size[RPI_MAX_CANDIDATES];
+    int32_t offer[RPI_MAX_CANDIDATES];    // of a tool; candidate 0 is none
+    double score[2][RPI_MAX_CANDIDATES];  // sums of log-probabilities
+} rpi_choice;
+
+typedef struct rpi_tokens {
+    rt_token *ids;
+    size_t count, capacity;
+} rpi_tokens;
+
+typedef struct rpi_slot {
+    int32_t number;
+    rpi_stage stage;
+    rpi_turn *turn;
+    rpi_character *character;
+    uint64_t served_ns; // when it became active
+    uint32_t blocks;    // of the cache that are set aside for it; 0 until it has its sequence
+    int32_t passes;     // under way with rows of it
+    struct rpi_slot *waits_for; // computes the beginning of this prompt just now
+    uint32_t waits_turn;        // that slot's turn, by generation
+    int32_t waits_length;       // positions until the wait is over
+
+    // The prompt.
+    rp_message *messages;
+    size_t message_capacity;
+    rpi_buffer text;   // the system text
+    rpi_buffer scratch; // for whatever is being put together, never across chores
+    rp_prompt prompt, neutral; // with the player's line; the same without it
+    int32_t shared;    // tokens that both begin with
+    int32_t reused, computed_at_first; // prompt tokens found in the cache; for the counters
+    size_t system_bytes; // about, before it is written
+    rt_sequence main;  // computed up to the prompt's last token but one, later with the reply
+    int32_t main_length;
+
+    rpi_segment segments[RPI_MAX_SEGMENTS];
+    int32_t segment_count, segments_done;
+
+    // Decisions and calls.
+    rpi_offer offers[RPI_MAX_TOOLS];
+    int32_t offer_count;
+    rpi_buffer schemas;
+    rt_grammar_compilation *compilation; // of offers[compiling]
+    int32_t compiling;
+    rpi_choice choice;
+    rpi_tokens candidates; // stem, then each candidate
+    int32_t rounds;        // calls made in this turn
+    int32_t chosen, chosen_candidate; // index into offers, into the choice
+    rt_sequence argument_sequence;
+    rt_matcher *matcher;
+    rt_grammar *matcher_grammar; // the matcher keeps it alive
+    uint32_t *mask;
+    size_t mask_words;
+    bool mask_ready;
+    rpi_tokens argument_tokens;
+    int32_t argument_done, argument_steps; // of these: given to passes; sampled
+    rt_token argument_token;
+    rpi_buffer arguments;      // of the call under way: a JSON object
+    rpi_buffer actions;        // of this turn, as the history keeps them
+    rpi_buffer answer;         // the game's
+    bool answered;             // by rp_call_answer, to be taken at the next update
+    rp_call_status answer_status;
+    rp_call_id call;           // the last one
+    uint32_t call_generation;  // 0: no call waits for an answer
+    uint64_t call_deadline_ns;
+
+    // The reply.
+    rpi_tokens tokens; // sampled so far
+    rt_text_stream stream;
+    rpi_buffer reply;   // text given out
+    rpi_buffer held;    // text kept back: white space, the beginning of a stop text
+    size_t sentence_begin;
+    int32_t max_reply_tokens;
+    int32_t reply_tokens;
+    bool stop;
+    rt_sampler_def sampler;
+} rpi_slot;
+
+rpi_turn *rpi_turn_get(const rp_world *world, rp_turn_id id);
+rp_turn_id rpi_turn_id(const rpi_turn *turn);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Serving
+// ---------------------------------------------------------------------------------------------------------------------
+
+// Puts a waiting turn into a free slot.
+void rpi_turn_start(rp_world *world, rpi_turn *turn, rpi_slot *slot);
+
+// The chore that the slot waits for, and how much of it; NONE where it waits for passes or the game.
+rpi_chore rpi_turn_chore(const rp_world *world, const rpi_slot *slot, double *amount);
+// Whether the cache has room for the turn beside the others.
+bool rpi_turn_has_room(const rp_world *world, const rpi_slot *slot);
+// Whether that chore calls into the game.
+bool rpi_turn_chore_is_callback(const rpi_slot *slot);
+// Does it; `budget_us` for those that can be cut.
+void rpi_turn_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us);
+
+// Takes the logits of a row: samples or scores. The pass is done but not yet committed.
+rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
+                               int32_t row);
+
+// Adds a segment to what passes compute for this slot.
+rpi_segment *rpi_slot_add_segment(rpi_slot *slot, rt_sequence sequence, const rt_token *tokens, int32_t count,
+                                  int32_t logits_from);
+void rpi_slot_clear_segments(rp_world *world, rpi_slot *slot);
+// Tokens that still have to be computed before the slot can go on.
+int32_t rpi_slot_remaining(const rpi_slot *slot);
+
+typedef enum rpi_end {
+    RPI_END_DONE, RPI_END_CANCELLED, RPI_END_INTERRUPTED, RPI_END_DROPPED, RPI_END_FAILED
+} rpi_end;
+
+// Ends a turn in any state: event, history, slot. `message` for FAILED. `heard` for INTERRUPTED.
+void rpi_turn_end(rp_world *world, rpi_turn *turn, rpi_end end, rt_result result, const char *message, size_t heard);
+// Back to the queue, where nothing was given out yet; what was computed stays in the cache. False: too late for that.
+bool rpi_turn_requeue(rp_world *world, rpi_slot *slot);
+void rpi_turn_fail(rp_world *world, rpi_slot *slot, rt_result result); // with rt_error_message()
+// Its last event was taken (or it had none): the id becomes stale.
+void rpi_turn_recycle(rp_world *world, rpi_turn *turn);
+// Gives back what a slot holds; called when no pass has rows of it.
+void rpi_slot_release(rp_world *world, rpi_slot *slot);
+rt_result rpi_slot_create(rp_world *world, rpi_slot *slot, int32_t number);
+void rpi_slot_destroy(rp_world *world, rpi_slot *slot);
+void rpi_sequence_drop(rp_world *world, rt_sequence *sequence); // destroys and zeroes; {0} is fine
+
+// turn/compose.c
+rt_result rpi_slot_compose(rp_world *world, rpi_slot *slot);
+double rpi_slot_compose_bytes(const rp_world *world, const rpi_slot *slot);
+
+// turn/speak.c
+rt_result rpi_speak_begin(rp_world *world, rpi_slot *slot);
+rt_result rpi_speak_take(rp_world *world, rpi_slot *slot, rt_token token); // a token was sampled
+void rpi_speak_end(rp_world *world, rpi_slot *slot); // what was held back; the last sentence
+
+// turn/sentence.c: the end (exclusive) of the first sentence in text[begin, size), or 0 where none is complete yet.
+// `final`: nothing follows.
+size_t rpi_sentence_end(const char *text, size_t begin, size_t size, bool final);
+
+// turn/serve.c: the next stage once nothing is left to be decided.
+rt_result rpi_turn_speak_or_feel(rp_world *world, rpi_slot *slot);
+
+// tool/choose.c
+rt_result rpi_choose_begin(rp_world *world, rpi_slot *slot);
+rt_result rpi_feel_begin(rp_world *world, rpi_slot *slot);
+rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot); // the segments of a phase are done
+rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
+                          int32_t row);
+
+// tool/argue.c
+rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot);
+rt_result rpi_argue_mask(rp_world *world, rpi_slot *slot, uint32_t budget_us);
+rt_result rpi_argue_take(rp_world *world, rpi_slot *slot, rt_pass *pass, int32_t row);
+rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot);
+
+#endif

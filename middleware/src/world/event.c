@@ -1,0 +1,111 @@
+// world/event.c - the queue of what happened.
+// SPDX-License-Identifier: MIT
+#include "world/world.h"
+
+#include <string.h>
+
+// Past this many untaken events (or bytes) the world stops serving until the game takes some.
+enum { PILE_EVENTS = 4096, PILE_BYTES = 1 << 20 };
+
+static bool ends_turn(rp_event_kind kind)
+{
+    return kind == RP_EVENT_TURN_DONE || kind == RP_EVENT_TURN_CANCELLED || kind == RP_EVENT_TURN_DROPPED ||
+           kind == RP_EVENT_TURN_FAILED;
+}
+
+bool rpi_events_reserve(rp_world *world, size_t count, size_t text_bytes)
+{
+    rpi_events *events = &world->events;
+    size_t needed = events->count + count + (size_t)world->turns_alive + 1;
+    if (needed > events->capacity) {
+        // A ring cannot be grown in place: unroll it.
+        size_t capacity = RPI_MAX(needed, events->capacity * 2);
+        rpi_queued_event *items = rpi_allocate(&world->host, capacity * sizeof *items);
+        if (items == NULL)
+            return false;
+        for (size_t i = 0; i < events->count; i++)
+            items[i] = events->items[(events->head + i) % events->capacity];
+        rpi_release(&world->host, events->items, events->capacity * sizeof *items);
+        events->items = items;
+        events->capacity = capacity;
+        events->head = 0;
+    }
+    // Texts that the game holds stay where they are unless there really is something to add.
+    return text_bytes == 0 || rpi_buffer_reserve(&world->host, &events->text, events->text.size + text_bytes + 1);
+}
+
+bool rpi_events_add(rp_world *world, const rp_event *event, const char *text, size_t size)
+{
+    rpi_events *events = &world->events;
+    bool fits = rpi_events_reserve(world, 1, size > 0 ? size + 1 : 0);
+    if (!fits && (!ends_turn(event->kind) || events->count >= events->capacity))
+        return false;
+    rpi_queued_event *queued = &events->items[(events->head + events->count++) % events->capacity];
+    queued->event = *event;
+    queued->text_at = SIZE_MAX;
+    if (fits && size > 0) {
+        queued->text_at = events->text.size;
+        memcpy(events->text.data + events->text.size, text, size);
+        events->text.data[events->text.size + size] = '\0';
+        events->text.size += size + 1;
+    }
+    queued->event.text = (rp_text){ "", fits ? size : 0 };
+    return true;
+}
+
+// Drops the texts of events that were taken.
+void rpi_events_pack(rp_world *world)
+{
+    rpi_events *events = &world->events;
+    size_t keep = events->text.size;
+    for (size_t i = 0; i < events->count; i++) {
+        const rpi_queued_event *queued = &events->items[(events->head + i) % events->capacity];
+        if (queued->text_at != SIZE_MAX) {
+            keep = queued->text_at;
+            break;
+        }
+    }
+    if (keep == 0)
+        return;
+    memmove(events->text.data, events->text.data + keep, events->text.size - keep);
+    events->text.size -= keep;
+    for (size_t i = 0; i < events->count; i++) {
+        rpi_queued_event *queued = &events->items[(events->head + i) % events->capacity];
+        if (queued->text_at != SIZE_MAX)
+            queued->text_at -= keep;
+    }
+}
+
+bool rpi_events_are_piling_up(const rp_world *world)
+{
+    return world->events.count > PILE_EVENTS || world->events.text.size > PILE_BYTES;
+}
+
+bool rp_world_next_event(rp_world *world, rp_event *event)
+{
+    if (world == NULL || event == NULL)
+        return false;
+    rpi_world_lock(world);
+    rpi_events *events = &world->events;
+    bool found = events->count > 0;
+    if (found) {
+        rpi_queued_event *queued = &events->items[events->head];
+        events->head = (events->head + 1) % events->capacity;
+        events->count--;
+        *event = queued->event;
+        if (queued->text_at != SIZE_MAX)
+            event->text.data = events->text.data + queued->text_at;
+        rpi_turn *turn = ends_turn(event->kind) ? rpi_turn_get(world, event->turn) : NULL;
+        if (turn != NULL)
+            rpi_turn_recycle(world, turn);
+    }
+    rpi_world_unlock(world);
+    return found;
+}
+
+void rpi_events_free(rp_world *world)
+{
+    rpi_release(&world->host, world->events.items, world->events.capacity * sizeof *world->events.items);
+    rpi_buffer_free(&world->host, &world->events.text);
+    world->events = (rpi_events){ 0 };
+}

@@ -1,0 +1,71 @@
+// world/update.c - one frame of a world: bookkeeping, then work until the budget is gone.
+// SPDX-License-Identifier: MIT
+#include "world/world.h"
+
+// Kept free at the end for leaving: events, counters, the return itself.
+static const uint64_t LEAVE_NS = 2000;
+
+// Calls that the game did not answer in time have failed.
+static void expire_calls(rp_world *world, uint64_t now_ns)
+{
+    for (int32_t i = 0; i < world->slot_count; i++) {
+        rpi_slot *slot = &world->slots[i];
+        if (slot->stage == RPI_STAGE_WAIT && now_ns >= slot->call_deadline_ns) {
+            static const char message[] = "it took too long";
+            rpi_call_finish(world, slot, RP_CALL_FAILED, message, sizeof message - 1);
+        }
+    }
+}
+
+static void account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, uint64_t allocations, bool worked)
+{
+    uint64_t used_ns = rpi_world_now(world) - begin_ns;
+    world->stats.updates++;
+    world->stats.allocations_in_update += atomic_load(&world->meter.allocations) - allocations;
+    if (!worked)
+        return;
+    world->stats.used_us += used_ns / 1000;
+    world->pacer.used_us += (uint32_t)RPI_MIN(used_ns / 1000, (uint64_t)1000000000);
+    if (budget_us == RP_BUDGET_UNLIMITED)
+        return;
+    world->stats.budget_us += budget_us;
+    double over_us = (double)used_ns / 1000.0 - budget_us;
+    rpi_histogram_add(&world->stats.overshoot, RPI_MAX(over_us, 0.0));
+}
+
+rt_result rp_world_update(rp_world *world, uint32_t budget_us)
+{
+    if (world == NULL)
+        return rpi_fail(NULL, RT_ERROR_INVALID_ARGUMENT, "rp_world_update: no world");
+    rt_result idle = rpi_world_check_idle(world, "rp_world_update");
+    if (idle != RT_OK)
+        return idle;
+    uint64_t begin_ns = rpi_world_now(world);
+    uint64_t allocations = atomic_load(&world->meter.allocations);
+    if (budget_us == RP_BUDGET_PACED)
+        budget_us = rpi_pacer_budget(&world->pacer, world);
+    rpi_events_pack(world);
+    expire_calls(world, begin_ns);
+    rpi_queue_update(world, begin_ns);
+    bool worked = budget_us > 0 && rpi_scheduler_has_work(world);
+    if (worked) {
+        uint64_t budget_ns = (uint64_t)budget_us * 1000;
+        uint64_t deadline_ns = UINT64_MAX;
+        if (budget_us != RP_BUDGET_UNLIMITED)
+            deadline_ns = begin_ns + budget_ns - RPI_MIN(LEAVE_NS, budget_ns / 2);
+        rpi_scheduler_run(world, deadline_ns, true);
+    }
+    account(world, begin_ns, budget_us, allocations, worked);
+    return RT_OK;
+}
+
+uint32_t rp_world_frame(rp_world *world, uint32_t frame_us)
+{
+    return world != NULL ? rpi_pacer_frame(&world->pacer, world, frame_us) : 0;
+}
+
+void rp_world_set_unpaced(rp_world *world, bool unpaced)
+{
+    if (world != NULL)
+        world->pacer.unpaced = unpaced;
+}

@@ -1,0 +1,90 @@
+// world/world.h - what stands behind rp_world.
+// SPDX-License-Identifier: MIT
+#ifndef RPI_WORLD_H
+#define RPI_WORLD_H
+
+#include <pthread.h>
+
+#include "common/common.h"
+#include "repartee/world.h"
+#include "schedule/schedule.h"
+#include "tool/tool.h"
+#include "turn/turn.h"
+
+typedef struct rpi_queued_event {
+    rp_event event;
+    size_t text_at; // in the arena; SIZE_MAX: the text is static
+} rpi_queued_event;
+
+// Events wait in a ring, their texts in an arena behind it that is packed at the start of an update. Room for the last
+// event of every turn is always kept, so that no turn can end unheard.
+typedef struct rpi_events {
+    rpi_queued_event *items;
+    size_t capacity, head, count;
+    rpi_buffer text;
+} rpi_events;
+
+enum { RPI_MAX_STOPS = 8 };
+
+struct rp_world {
+    rp_world_def def; // its texts are copies
+    char *lore, *player_name;
+    rpi_meter meter;
+    rt_host host; // counts
+    rt_model *model;
+    rt_tokenizer *tokenizer;
+    const rp_format *format;
+    rt_context *context;
+    rt_vocabulary *vocabulary; // made with the first tool
+    rt_model_info info;
+    int32_t context_size; // positions that one turn may take
+    int32_t max_rows, max_logits_rows; // of one pass
+    rt_token stops[RPI_MAX_STOPS];
+    int32_t stop_count;
+
+    rpi_character *characters;
+    rpi_tool *tools;
+    size_t tool_count, tool_capacity;
+    rpi_turn *turns;
+    int32_t turn_capacity, turns_alive; // alive: not recycled
+    uint32_t free_turn;                 // where the search for a free one starts
+    rpi_slot *slots;
+    int32_t slot_count;
+    rpi_grammar_cache grammars;
+    uint32_t call_counter;
+
+    rpi_events events;
+    rpi_scheduler scheduler;
+    rpi_pacer pacer;
+    rp_stats stats;
+    uint64_t allocations_before; // in the meter when the stats were reset
+    int32_t callback_depth;
+    int32_t detail_level;
+    bool updating;
+
+    pthread_mutex_t mutex; // RP_MODE_BACKGROUND only
+    bool has_mutex;
+};
+
+// Refuses calls from inside a callback: BUSY.
+rt_result rpi_world_check_idle(const rp_world *world, const char *function);
+
+uint64_t rpi_world_now(const rp_world *world);
+void rpi_world_lock(const rp_world *world);
+void rpi_world_unlock(const rp_world *world);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Events
+// ---------------------------------------------------------------------------------------------------------------------
+
+// Makes room for `count` more events beside the last ones of all turns.
+bool rpi_events_reserve(rp_world *world, size_t count, size_t text_bytes);
+// Adds an event of a turn; text is copied (an event that ends a turn always fits, if need be without its text).
+bool rpi_events_add(rp_world *world, const rp_event *event, const char *text, size_t size);
+void rpi_events_pack(rp_world *world);
+bool rpi_events_are_piling_up(const rp_world *world);
+void rpi_events_free(rp_world *world);
+
+void rpi_histogram_add(rp_histogram *histogram, double value);
+
+#endif

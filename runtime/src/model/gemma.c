@@ -47,7 +47,10 @@ static bool layer_slides(const rti_reader *reader, int32_t layer, uint64_t perio
 static rt_result set_windows(rti_reader *reader, uint64_t period, int32_t sliding_rope)
 {
     uint64_t window = 0;
-    if (!rti_find_size(reader, "attention.sliding_window", "sliding_window", &window) || window == 0)
+    bool found = rti_find_size(reader, "attention.sliding_window", "sliding_window", &window) && window > 0;
+    if (!found && reader->is_gguf)
+        return RT_OK; // converted from one where every layer sees all
+    if (!found)
         return rti_fail(&reader->host, RT_ERROR_BAD_FILE, "%s: the sliding window is missing", rti_file_path(reader->file));
     rti_find_size(reader, "attention.sliding_window_pattern", "sliding_window_pattern", &period);
     if (period == 0)

@@ -321,6 +321,33 @@ static rt_result merges_from_list(const building *b)
     return result;
 }
 
+// For merge_long.c: tokens all of whose pairs come after every merge that makes the token.
+static rt_result find_ordered(const building *b)
+{
+    rt_tokenizer *t = b->t;
+    size_t count = (size_t)t->count;
+    t->ordered = rti_allocate(b->host, count);
+    uint32_t *made = rti_allocate_zeroed(b->host, count * sizeof(*made)); // the last priority that makes it
+    if (t->ordered && made) {
+        memset(t->ordered, 1, count);
+        for (uint64_t i = 0; i <= t->merges.mask; i++) {
+            const rti_merge *m = &t->merges.slots[i];
+            if (m->left >= 0)
+                made[m->result] = RTI_MAX(made[m->result], m->priority);
+        }
+        for (uint64_t i = 0; i <= t->merges.mask; i++) {
+            const rti_merge *m = &t->merges.slots[i];
+            if (m->left >= 0 && m->priority <= made[m->left])
+                t->ordered[m->left] = 0;
+            if (m->left >= 0 && m->priority <= made[m->right])
+                t->ordered[m->right] = 0;
+        }
+    }
+    bool ok = t->ordered && made;
+    rti_release(b->host, made, count * sizeof(*made));
+    return ok ? RT_OK : no_memory(b);
+}
+
 typedef struct ranked {
     float score;
     int32_t id;
@@ -522,6 +549,8 @@ static rt_result build_rules(const building *b)
         result = rank_scores(b);
     else
         result = build_unigram(b);
+    if (result == RT_OK && t->merges.slots)
+        result = find_ordered(b);
     if (result == RT_OK)
         result = add_user_defined(b);
     if (result != RT_OK || !s->normalizer.charsmap)
@@ -557,6 +586,7 @@ static rt_result build(const building *b)
     for (int i = 0; i < 256; i++)
         all_bytes &= t->byte_ids[i] >= 0;
     t->byte_fallback = s->byte_fallback && all_bytes;
+    t->has_all_bytes = is_byte_level(t) && all_bytes;
     find_word_rules(t);
     t->whole = rti_allocate_zeroed(b->host, (size_t)t->count * sizeof(*t->whole));
     if (!t->whole)

@@ -229,7 +229,9 @@ rt_result rt_tokenizer_encode(const rt_tokenizer *tokenizer, const char *text, s
     if (!ok)
         rti_fail(host, result, "rt_tokenizer_encode: out of memory for a text of %zu bytes", size);
     rti_split_match_release(e.match);
-    rti_scratch_release(host, &e.long_word);
+    rti_merging_release(host, e.merging);
+    rti_scratch_release(host, &e.symbols);
+    rti_scratch_release(host, &e.paths);
     rti_scratch_release(host, &e.splits);
     rti_release(host, valid, valid_capacity);
     rti_release(host, normal, normal_capacity);

@@ -11,6 +11,8 @@ typedef struct rti_scratch {
     size_t capacity; // bytes
 } rti_scratch;
 
+typedef struct rti_merging rti_merging; // merge_long.c
+
 typedef struct rti_encoder {
     const rt_tokenizer *tokenizer;
     rt_host host;
@@ -20,8 +22,10 @@ typedef struct rti_encoder {
     bool continues;        // no prefix space
     bool previous_unknown; // for fuse_unknown
     void *match;           // of split_regex.c
-    rti_scratch long_word; // of merge_long.c
+    rti_merging *merging;  // of merge_long.c
+    rti_scratch symbols;   // of merge.c: the symbols of a long word
     rti_scratch splits;    // of merge.c, where pieces are taken apart again
+    rti_scratch paths;     // of unigram.c
 } rti_encoder;
 
 static inline void rti_encoder_emit(rti_encoder *e, int32_t id)
@@ -52,8 +56,13 @@ typedef struct rti_pair {
 rti_pair rti_find_pair(rti_encoder *e, const char *word, int32_t left, uint32_t left_start, int32_t right,
                        uint32_t right_end, uint32_t right_start);
 
-// Merges `count` symbols in place, in linear time but for sorting; gives how many are left, -1 when out of memory.
-ptrdiff_t rti_merge_long(rti_encoder *e, const char *word, size_t size, rti_symbol *symbols, size_t count);
+// Merges a word of any length and emits what comes out; *single: its token when there is just one, -1 otherwise.
+// `symbols` NULL: the bytes of the word. False: out of memory.
+bool rti_merge_long(rti_encoder *e, const char *word, size_t size, const rti_symbol *symbols, size_t count, int32_t *single);
+void rti_merging_release(const rt_host *host, rti_merging *merging);
+
+// Emits one symbol of a merged word. False: out of memory.
+bool rti_encode_symbol(rti_encoder *e, const char *text, size_t size, int32_t id);
 
 // Emits what a piece that no vocabulary entry covers becomes: byte tokens, <unk>, or nothing.
 void rti_encode_unknown(rti_encoder *e, const char *text, size_t size);

@@ -99,7 +99,7 @@ static bool emit_unused(rti_encoder *e, const char *text, size_t size, int32_t i
     return ok;
 }
 
-static inline bool emit_symbol(rti_encoder *e, const char *text, size_t size, int32_t id)
+bool rti_encode_symbol(rti_encoder *e, const char *text, size_t size, int32_t id)
 {
     if (id < 0) {
         rti_encode_unknown(e, text, size);
@@ -182,7 +182,7 @@ static bool emit_symbols(rti_encoder *e, const char *word, size_t size, const rt
 {
     for (size_t i = 0; i < count; i++) {
         size_t end = i + 1 < count ? symbols[i + 1].start : size;
-        if (!emit_symbol(e, word + symbols[i].start, end - symbols[i].start, symbols[i].id))
+        if (!rti_encode_symbol(e, word + symbols[i].start, end - symbols[i].start, symbols[i].id))
             return false;
     }
     return true;
@@ -191,28 +191,17 @@ static bool emit_symbols(rti_encoder *e, const char *word, size_t size, const rt
 // Merges from symbols on. *single is set to the id when one symbol came out.
 static bool merge_word(rti_encoder *e, const char *word, size_t size, int32_t *single)
 {
-    rti_symbol stack[SHORT_WORD], *symbols = stack;
-    size_t count;
-    if (size <= SHORT_WORD) {
-        count = first_symbols(e, word, size, symbols);
-        count = merge_short(e, word, (uint32_t)size, symbols, count);
-    } else {
-        symbols = rti_allocate(&e->host, size * sizeof(*symbols));
-        if (!symbols)
-            return false;
-        count = first_symbols(e, word, size, symbols);
-        ptrdiff_t left = rti_merge_long(e, word, size, symbols, count);
-        if (left < 0) {
-            rti_release(&e->host, symbols, size * sizeof(*symbols));
-            return false;
-        }
-        count = (size_t)left;
+    if (size > SHORT_WORD) {
+        if (e->tokenizer->has_all_bytes)
+            return rti_merge_long(e, word, size, NULL, size, single);
+        rti_symbol *symbols = rti_scratch_get(&e->host, &e->symbols, size * sizeof(*symbols));
+        return symbols && rti_merge_long(e, word, size, symbols, first_symbols(e, word, size, symbols), single);
     }
+    rti_symbol symbols[SHORT_WORD];
+    size_t count = first_symbols(e, word, size, symbols);
+    count = merge_short(e, word, (uint32_t)size, symbols, count);
     *single = count == 1 ? symbols[0].id : -1;
-    bool ok = emit_symbols(e, word, size, symbols, count);
-    if (symbols != stack)
-        rti_release(&e->host, symbols, size * sizeof(*symbols));
-    return ok;
+    return emit_symbols(e, word, size, symbols, count);
 }
 
 enum { WHOLE_UNKNOWN = 0, WHOLE_YES = 1, WHOLE_NO = 2 };

@@ -1,10 +1,14 @@
 // tokenizer/merge_long.c - merging a long word in linear time.
 //
-// A heap of all pairs costs a cache miss or more for each level of each pair. Here the pairs of one priority form a list;
-// only priorities go through a heap, and a long word has few of those for its length. Lists are taken in order of
-// priority and each from left to right, which is the order that defines the result. A merge that makes a pair of the
-// same or a lower priority (it can: the order of a vocabulary need not follow how its tokens are built) puts that pair
-// on a small heap of its own that goes first.
+// A heap of all pairs costs a cache miss or more for each level of each pair. Here the pairs of one priority form a list,
+// their bucket; only buckets go through a heap, and a long word has few of those for its length. Buckets are taken in
+// order of priority and each from left to right, which is the order that defines the result. A pair that goes away is
+// not looked for in its bucket: that its symbol names another one is enough to pass over it.
+//
+// A merge that makes a pair of the same or a lower priority (it can: the order of a vocabulary need not follow how its
+// tokens are built) puts that pair on a small heap of its own that goes first. Where the vocabulary shows that this
+// cannot happen for a token (rt_tokenizer's `ordered`), all merges into it are done before any new pair is looked up,
+// which is far fewer look-ups. Long words are bound by memory: what a symbol takes is kept to 16 bytes.
 // SPDX-License-Identifier: MIT
 #include "tokenizer/encode.h"
 
@@ -12,22 +16,29 @@
 
 #define NONE UINT32_MAX
 
-// One symbol of the word; all links are indices of symbols.
+// One symbol of the word; links are indices of symbols.
 typedef struct node {
     int32_t id;
-    uint32_t start;
     uint32_t previous, next;
-    uint32_t priority; // of the pair with `next`; RTI_NO_MERGE: none, or merged away
-    int32_t result;
-    uint32_t list_previous, list_next; // other pairs of this priority; list_previous NONE: the first
+    uint32_t bucket; // of the pair with `next`; NONE: no such pair, or merged away
 } node;
 
+// Symbols of a bucket, in the order in which they came.
+typedef struct chunk {
+    uint32_t next; // NONE: the last one
+    uint32_t count;
+    uint32_t at[14];
+} chunk;
+
+// The pairs of one priority.
 typedef struct bucket {
     uint32_t priority;
-    uint32_t first; // NONE: empty
-    uint32_t last;
-    bool queued; // in the heap
-    bool used;
+    int32_t result;       // of a merge (SCORE_BPE keeps one for each pair)
+    uint32_t first, last; // chunks; NONE: empty
+    uint32_t latest;      // the symbol added last
+    uint32_t count;       // of symbols in its chunks: one that left and came back is there twice
+    bool queued;          // in the heap
+    bool sorted;          // symbols came from left to right
 } bucket;
 
 typedef struct queue { // a binary heap
@@ -35,18 +46,35 @@ typedef struct queue { // a binary heap
     size_t count, capacity;
 } queue;
 
-typedef struct merging {
-    rti_encoder *e;
+// Kept from word to word of one call.
+struct rti_merging {
     const char *word;
     uint32_t size;
     node *nodes;
-    bucket *buckets; // by priority, open addressing
-    size_t bucket_capacity, bucket_count;
-    queue priorities; // of buckets that are not empty
+    size_t nodes_capacity;
+    uint32_t *starts; // byte of each symbol; only where symbols are not the bytes themselves
+    size_t starts_capacity;
+    int32_t *results; // of each pair, SCORE_BPE only
+    size_t results_capacity;
+    uint32_t *positions;
+    size_t positions_capacity;
+    bucket *buckets;
+    size_t bucket_count, bucket_capacity;
+    chunk *chunks;
+    size_t chunk_count, chunk_capacity;
+    uint32_t free_chunk;
+    uint32_t *index; // priority -> bucket + 1, open addressing
+    size_t index_capacity;
+    queue priorities; // priority << 32 | bucket, of buckets that are not empty
     queue urgent;     // priority << 32 | node
-    uint32_t current; // the priority that is being taken; RTI_NO_MERGE: none yet
+    uint32_t current; // the priority that is being taken; valid while `taking`
+    bool taking;
+    bool has_starts, has_results;
     bool failed;
-} merging;
+    struct { int32_t left, right; rti_pair pair; uint32_t bucket; } last; // the pair that was looked up last
+};
+
+typedef struct rti_merging merging;
 
 static bool queue_push(const rt_host *host, queue *q, uint64_t item)
 {
@@ -80,112 +108,152 @@ static uint64_t queue_pop(queue *q)
     return top;
 }
 
-static size_t bucket_slot(const bucket *buckets, size_t capacity, uint32_t priority)
+static size_t index_slot(const merging *m, uint32_t priority)
 {
-    size_t i = (priority * 0x9E3779B1u) & (capacity - 1);
-    while (buckets[i].used && buckets[i].priority != priority)
-        i = (i + 1) & (capacity - 1);
-    return i;
+    return (priority * 0x9E3779B1u) & (m->index_capacity - 1);
 }
 
-static bool grow_buckets(merging *m)
+static void index_bucket(merging *m, uint32_t number)
 {
-    size_t capacity = m->bucket_capacity ? m->bucket_capacity * 2 : 256;
-    bucket *buckets = rti_allocate_zeroed(&m->e->host, capacity * sizeof(*buckets));
-    if (!buckets)
+    size_t i = index_slot(m, m->buckets[number].priority);
+    while (m->index[i] != 0)
+        i = (i + 1) & (m->index_capacity - 1);
+    m->index[i] = number + 1;
+}
+
+static bool grow_index(merging *m, const rt_host *host)
+{
+    size_t capacity = m->index_capacity ? m->index_capacity * 2 : 1024;
+    uint32_t *index = rti_allocate_zeroed(host, capacity * sizeof(*index));
+    if (!index)
         return false;
-    for (size_t i = 0; i < m->bucket_capacity; i++)
-        if (m->buckets[i].used)
-            buckets[bucket_slot(buckets, capacity, m->buckets[i].priority)] = m->buckets[i];
-    rti_release(&m->e->host, m->buckets, m->bucket_capacity * sizeof(*buckets));
-    m->buckets = buckets;
-    m->bucket_capacity = capacity;
+    rti_release(host, m->index, m->index_capacity * sizeof(*index));
+    m->index = index;
+    m->index_capacity = capacity;
+    for (size_t i = 0; i < m->bucket_count; i++)
+        index_bucket(m, (uint32_t)i);
     return true;
 }
 
-static void link_pair(merging *m, uint32_t at)
+// The bucket of a priority, made when there is none. NONE: out of memory.
+static uint32_t find_bucket(merging *m, const rt_host *host, rti_pair pair)
 {
-    node *n = &m->nodes[at];
-    if (n->priority <= m->current && m->current != RTI_NO_MERGE) {
-        n->list_previous = n->list_next = NONE;
-        m->failed |= !queue_push(&m->e->host, &m->urgent, (uint64_t)n->priority << 32 | at);
+    if (m->bucket_count * 2 >= m->index_capacity && !grow_index(m, host))
+        return NONE;
+    for (size_t i = index_slot(m, pair.priority); m->index[i] != 0; i = (i + 1) & (m->index_capacity - 1))
+        if (m->buckets[m->index[i] - 1].priority == pair.priority)
+            return m->index[i] - 1;
+    if (!rti_array_reserve(host, (void **)&m->buckets, &m->bucket_capacity, m->bucket_count + 1, sizeof(*m->buckets)))
+        return NONE;
+    uint32_t number = (uint32_t)m->bucket_count++;
+    m->buckets[number] = (bucket){.priority = pair.priority, .result = pair.result, .first = NONE, .last = NONE};
+    index_bucket(m, number);
+    return number;
+}
+
+static uint32_t new_chunk(merging *m, const rt_host *host)
+{
+    uint32_t number = m->free_chunk;
+    if (number != NONE) {
+        m->free_chunk = m->chunks[number].next;
+    } else {
+        if (!rti_array_reserve(host, (void **)&m->chunks, &m->chunk_capacity, m->chunk_count + 1, sizeof(*m->chunks)))
+            return NONE;
+        number = (uint32_t)m->chunk_count++;
+    }
+    m->chunks[number].next = NONE;
+    m->chunks[number].count = 0;
+    return number;
+}
+
+static void add_pair(merging *m, const rt_host *host, uint32_t number, uint32_t at)
+{
+    bucket *b = &m->buckets[number];
+    if (m->taking && b->priority <= m->current) {
+        m->failed |= !queue_push(host, &m->urgent, (uint64_t)b->priority << 32 | at);
         return;
     }
-    if (m->bucket_count * 2 >= m->bucket_capacity && !grow_buckets(m)) {
-        m->failed = true;
-        return;
+    if (b->first == NONE || m->chunks[b->last].count == RTI_COUNT(m->chunks->at)) {
+        uint32_t added = new_chunk(m, host);
+        if (added == NONE) {
+            m->failed = true;
+            return;
+        }
+        b->sorted = b->first == NONE || b->sorted;
+        b->latest = b->first == NONE ? at : b->latest;
+        if (b->first == NONE)
+            b->first = added;
+        else
+            m->chunks[b->last].next = added;
+        b->last = added;
     }
-    bucket *b = &m->buckets[bucket_slot(m->buckets, m->bucket_capacity, n->priority)];
-    if (!b->used) {
-        *b = (bucket){.priority = n->priority, .first = NONE, .last = NONE, .used = true};
-        m->bucket_count += 1;
-    }
-    n->list_previous = b->last;
-    n->list_next = NONE;
-    if (b->last != NONE)
-        m->nodes[b->last].list_next = at;
-    else
-        b->first = at;
-    b->last = at;
+    chunk *c = &m->chunks[b->last];
+    c->at[c->count++] = at;
+    b->count += 1;
+    b->sorted &= b->latest <= at;
+    b->latest = at;
     if (!b->queued) {
         b->queued = true;
-        m->failed |= !queue_push(&m->e->host, &m->priorities, n->priority);
+        m->failed |= !queue_push(host, &m->priorities, (uint64_t)b->priority << 32 | number);
     }
 }
 
-// Takes the pair at `at` out of its list. Pairs of the list that is being taken, and urgent ones, are in none: their
-// node's priority is enough to pass over them.
-static void unlink_pair(merging *m, uint32_t at)
+static inline uint32_t start_of(const merging *m, uint32_t at)
 {
-    node *n = &m->nodes[at];
-    if (n->priority == RTI_NO_MERGE)
-        return;
-    if (m->current == RTI_NO_MERGE || n->priority > m->current) {
-        bucket *b = &m->buckets[bucket_slot(m->buckets, m->bucket_capacity, n->priority)];
-        if (n->list_previous != NONE)
-            m->nodes[n->list_previous].list_next = n->list_next;
-        else
-            b->first = n->list_next;
-        if (n->list_next != NONE)
-            m->nodes[n->list_next].list_previous = n->list_previous;
-        else
-            b->last = n->list_previous;
-    }
-    n->priority = RTI_NO_MERGE;
+    return m->has_starts ? m->starts[at] : at;
 }
 
-static void set_pair(merging *m, uint32_t at, bool linked)
+static void look_up(merging *m, rti_encoder *e, uint32_t at, const node *n)
+{
+    bool by_text = e->tokenizer->kind == RTI_TOKENIZER_SCORE_BPE;
+    const node *right = &m->nodes[n->next];
+    if (!by_text && m->last.left == n->id && m->last.right == right->id)
+        return; // runs of one character ask the same again and again
+    uint32_t end = right->next == NONE ? m->size : start_of(m, right->next);
+    rti_pair pair = rti_find_pair(e, m->word, n->id, start_of(m, at), right->id, end, start_of(m, n->next));
+    if (pair.priority != m->last.pair.priority)
+        m->last.bucket = pair.priority == RTI_NO_MERGE ? NONE : find_bucket(m, &e->host, pair);
+    m->failed |= pair.priority != RTI_NO_MERGE && m->last.bucket == NONE;
+    m->last.left = n->id;
+    m->last.right = right->id;
+    m->last.pair = pair;
+}
+
+// Looks up the pair that begins at `at`.
+static void set_pair(merging *m, rti_encoder *e, uint32_t at)
 {
     node *n = &m->nodes[at];
-    if (linked)
-        unlink_pair(m, at);
-    n->priority = RTI_NO_MERGE;
+    n->bucket = NONE;
     if (n->next == NONE)
         return;
-    const node *right = &m->nodes[n->next];
-    uint32_t end = right->next == NONE ? m->size : m->nodes[right->next].start;
-    rti_pair pair = rti_find_pair(m->e, m->word, n->id, n->start, right->id, end, right->start);
-    n->priority = pair.priority;
-    n->result = pair.result;
-    if (pair.priority != RTI_NO_MERGE)
-        link_pair(m, at);
+    look_up(m, e, at, n);
+    n->bucket = m->last.bucket;
+    if (m->has_results)
+        m->results[at] = m->last.pair.result;
+    if (n->bucket != NONE)
+        add_pair(m, &e->host, n->bucket, at);
 }
 
-static void merge_at(merging *m, uint32_t at)
+// Joins `at` and the symbol behind it; the pairs around it are not up to date then.
+static inline void join(merging *m, uint32_t at, int32_t result)
 {
     node *n = &m->nodes[at];
-    uint32_t right = n->next;
-    unlink_pair(m, right);
-    n->id = n->result;
-    n->next = m->nodes[right].next;
-    m->nodes[right].previous = NONE;
-    m->nodes[right].next = NONE;
+    node *right = &m->nodes[n->next];
+    right->bucket = NONE;
+    n->id = m->has_results ? m->results[at] : result;
+    n->next = right->next;
+    n->bucket = NONE; // its own pair is the one that was taken
     if (n->next != NONE)
         m->nodes[n->next].previous = at;
-    n->priority = RTI_NO_MERGE; // its own pair is the one that was taken
-    if (n->previous != NONE)
-        set_pair(m, n->previous, true);
-    set_pair(m, at, false);
+}
+
+static void merge_at(merging *m, rti_encoder *e, uint32_t at)
+{
+    join(m, at, m->buckets[m->nodes[at].bucket].result);
+    uint32_t previous = m->nodes[at].previous;
+    if (previous != NONE)
+        set_pair(m, e, previous);
+    set_pair(m, e, at);
 }
 
 static int compare_positions(const void *a, const void *b)
@@ -194,71 +262,166 @@ static int compare_positions(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// The list of the current priority, from left to right.
-static size_t take_list(merging *m, uint32_t *positions)
+// The symbols of a bucket that are still of it, from left to right; it is empty then. With `joins` each is joined on
+// the way, where that can be done in one go.
+static size_t take(merging *m, const rt_host *host, uint32_t number, bool joins)
 {
-    bucket *b = &m->buckets[bucket_slot(m->buckets, m->bucket_capacity, m->current)];
+    bucket *b = &m->buckets[number];
     size_t count = 0;
-    bool sorted = true;
-    for (uint32_t at = b->first; at != NONE; at = m->nodes[at].list_next) {
-        sorted &= count == 0 || positions[count - 1] < at;
-        positions[count++] = at;
+    if (!rti_array_reserve(host, (void **)&m->positions, &m->positions_capacity, b->count, sizeof(*m->positions))) {
+        m->failed = true;
+        return 0;
+    }
+    for (uint32_t c = b->first; c != NONE;) {
+        chunk *taken = &m->chunks[c];
+        for (uint32_t i = 0; i < taken->count; i++) {
+            uint32_t at = taken->at[i];
+            if (m->nodes[at].bucket != number)
+                continue;
+            m->positions[count++] = at;
+            if (joins && b->sorted)
+                join(m, at, b->result);
+        }
+        uint32_t next = taken->next;
+        taken->next = m->free_chunk;
+        m->free_chunk = c;
+        c = next;
     }
     b->first = b->last = NONE;
+    b->count = 0;
     b->queued = false;
-    if (!sorted)
-        qsort(positions, count, sizeof(*positions), compare_positions);
-    return count;
-}
-
-static void take_urgent(merging *m)
-{
-    while (m->urgent.count > 0 && !m->failed) {
-        uint64_t item = queue_pop(&m->urgent);
-        uint32_t at = (uint32_t)item;
-        if (m->nodes[at].priority == (uint32_t)(item >> 32))
-            merge_at(m, at);
-    }
-}
-
-static void run(merging *m, uint32_t *positions)
-{
-    while (m->priorities.count > 0 && !m->failed) {
-        m->current = (uint32_t)queue_pop(&m->priorities);
-        size_t count = take_list(m, positions);
-        for (size_t i = 0; i < count && !m->failed; i++) {
-            if (m->nodes[positions[i]].priority != m->current)
-                continue;
-            merge_at(m, positions[i]);
-            take_urgent(m);
+    if (b->sorted)
+        return count;
+    qsort(m->positions, count, sizeof(*m->positions), compare_positions);
+    if (!joins)
+        return count;
+    size_t joined = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at = m->positions[i];
+        if (m->nodes[at].bucket == number) {
+            join(m, at, b->result);
+            m->positions[joined++] = at;
         }
-        m->current = RTI_NO_MERGE;
+    }
+    return joined;
+}
+
+static void merge_one_by_one(merging *m, rti_encoder *e, uint32_t number)
+{
+    size_t count = take(m, &e->host, number, false);
+    for (size_t i = 0; i < count && !m->failed; i++) {
+        if (m->nodes[m->positions[i]].bucket != number)
+            continue;
+        merge_at(m, e, m->positions[i]);
+        while (m->urgent.count > 0 && !m->failed) {
+            uint64_t item = queue_pop(&m->urgent);
+            uint32_t at = (uint32_t)item, of = m->nodes[at].bucket;
+            if (of != NONE && m->buckets[of].priority == (uint32_t)(item >> 32))
+                merge_at(m, e, at);
+        }
     }
 }
 
-ptrdiff_t rti_merge_long(rti_encoder *e, const char *word, size_t size, rti_symbol *symbols, size_t count)
+static void merge_together(merging *m, rti_encoder *e, uint32_t number)
 {
-    if (count < 2)
-        return (ptrdiff_t)count;
-    size_t node_bytes = count * sizeof(node);
-    char *memory = rti_scratch_get(&e->host, &e->long_word, node_bytes + count * sizeof(uint32_t));
-    if (!memory)
-        return -1;
-    merging m = {.e = e, .word = word, .size = (uint32_t)size, .nodes = (node *)memory, .current = RTI_NO_MERGE};
-    for (size_t i = 0; i < count; i++)
-        m.nodes[i] = (node){.id = symbols[i].id,
-                            .start = symbols[i].start,
-                            .previous = i > 0 ? (uint32_t)(i - 1) : NONE,
-                            .next = i + 1 < count ? (uint32_t)(i + 1) : NONE,
-                            .priority = RTI_NO_MERGE};
-    for (size_t i = 0; i + 1 < count && !m.failed; i++)
-        set_pair(&m, (uint32_t)i, false);
-    run(&m, (uint32_t *)(memory + node_bytes));
-    size_t left = 0;
-    for (uint32_t at = 0; at != NONE && !m.failed; at = m.nodes[at].next)
-        symbols[left++] = (rti_symbol){m.nodes[at].id, m.nodes[at].start};
-    rti_release(&e->host, m.buckets, m.bucket_capacity * sizeof(bucket));
-    rti_release(&e->host, m.priorities.items, m.priorities.capacity * sizeof(uint64_t));
-    rti_release(&e->host, m.urgent.items, m.urgent.capacity * sizeof(uint64_t));
-    return m.failed ? -1 : (ptrdiff_t)left;
+    size_t count = take(m, &e->host, number, true);
+    for (size_t i = 0; i < count && !m->failed; i++) {
+        uint32_t at = m->positions[i], previous = m->nodes[at].previous;
+        // A neighbour that was joined as well has its pair already.
+        if (previous != NONE && (i == 0 || m->positions[i - 1] != previous))
+            set_pair(m, e, previous);
+        set_pair(m, e, at);
+    }
+}
+
+static void merge_all(merging *m, rti_encoder *e)
+{
+    const uint8_t *ordered = e->tokenizer->ordered;
+    while (m->priorities.count > 0 && !m->failed) {
+        uint64_t item = queue_pop(&m->priorities);
+        uint32_t number = (uint32_t)item;
+        m->current = (uint32_t)(item >> 32);
+        m->taking = true;
+        if (ordered && ordered[m->buckets[number].result])
+            merge_together(m, e, number);
+        else
+            merge_one_by_one(m, e, number);
+        m->taking = false;
+    }
+}
+
+static bool prepare(merging *m, const rt_host *host, size_t count)
+{
+    // A pass over the used part is cheaper than clearing the whole index, which a longer word may have grown.
+    for (size_t i = 0; i < m->bucket_count; i++)
+        for (size_t k = index_slot(m, m->buckets[i].priority); m->index[k] != 0; k = (k + 1) & (m->index_capacity - 1))
+            m->index[k] = 0;
+    m->bucket_count = m->chunk_count = m->priorities.count = m->urgent.count = 0;
+    m->free_chunk = NONE;
+    m->taking = m->failed = false;
+    m->last.left = m->last.right = -2;
+    m->last.pair = (rti_pair){RTI_NO_MERGE, -1};
+    m->last.bucket = NONE;
+    size_t chunks = count / RTI_COUNT(m->chunks->at) + 64;
+    return rti_array_reserve(host, (void **)&m->nodes, &m->nodes_capacity, count, sizeof(*m->nodes)) &&
+           rti_array_reserve(host, (void **)&m->chunks, &m->chunk_capacity, chunks, sizeof(*m->chunks)) &&
+           (!m->has_starts ||
+            rti_array_reserve(host, (void **)&m->starts, &m->starts_capacity, count, sizeof(*m->starts))) &&
+           (!m->has_results ||
+            rti_array_reserve(host, (void **)&m->results, &m->results_capacity, count, sizeof(*m->results)));
+}
+
+bool rti_merge_long(rti_encoder *e, const char *word, size_t size, const rti_symbol *symbols, size_t count, int32_t *single)
+{
+    const rt_tokenizer *t = e->tokenizer;
+    *single = -1;
+    if (count == 0)
+        return true;
+    if (!e->merging)
+        e->merging = rti_allocate_zeroed(&e->host, sizeof(*e->merging));
+    merging *m = e->merging;
+    if (!m)
+        return false;
+    m->has_starts = symbols != NULL;
+    m->has_results = t->kind == RTI_TOKENIZER_SCORE_BPE;
+    if (!prepare(m, &e->host, count))
+        return false;
+    m->word = word;
+    m->size = (uint32_t)size;
+    for (uint32_t i = 0; i < count && symbols; i++)
+        m->starts[i] = symbols[i].start;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t id = symbols ? symbols[i].id : t->byte_ids[(uint8_t)word[i]];
+        m->nodes[i] = (node){id, i > 0 ? i - 1 : NONE, i + 1 < count ? i + 1 : NONE, NONE};
+        if (i > 0)
+            set_pair(m, e, i - 1);
+    }
+    merge_all(m, e);
+    if (m->failed)
+        return false;
+    if (m->nodes[0].next == NONE)
+        *single = m->nodes[0].id;
+    for (uint32_t at = 0; at != NONE;) {
+        uint32_t next = m->nodes[at].next, start = start_of(m, at), end = next == NONE ? m->size : start_of(m, next);
+        if (!rti_encode_symbol(e, word + start, end - start, m->nodes[at].id))
+            return false;
+        at = next;
+    }
+    return true;
+}
+
+void rti_merging_release(const rt_host *host, rti_merging *m)
+{
+    if (!m)
+        return;
+    rti_release(host, m->nodes, m->nodes_capacity * sizeof(*m->nodes));
+    rti_release(host, m->starts, m->starts_capacity * sizeof(*m->starts));
+    rti_release(host, m->results, m->results_capacity * sizeof(*m->results));
+    rti_release(host, m->positions, m->positions_capacity * sizeof(*m->positions));
+    rti_release(host, m->buckets, m->bucket_capacity * sizeof(*m->buckets));
+    rti_release(host, m->chunks, m->chunk_capacity * sizeof(*m->chunks));
+    rti_release(host, m->index, m->index_capacity * sizeof(*m->index));
+    rti_release(host, m->priorities.items, m->priorities.capacity * sizeof(*m->priorities.items));
+    rti_release(host, m->urgent.items, m->urgent.capacity * sizeof(*m->urgent.items));
+    rti_release(host, m, sizeof(*m));
 }

@@ -15,6 +15,7 @@ void rt_tokenizer_close(rt_tokenizer *tokenizer)
     rti_release(&host, tokenizer->types, count);
     rti_piece_map_release(&host, &tokenizer->map);
     rti_merge_map_release(&host, &tokenizer->merges);
+    rti_release(&host, tokenizer->ordered, count);
     rti_release(&host, tokenizer->priorities, count * sizeof(*tokenizer->priorities));
     rti_release(&host, tokenizer->scores, count * sizeof(*tokenizer->scores));
     rti_release(&host, (void *)tokenizer->whole, count * sizeof(*tokenizer->whole));

@@ -132,6 +132,7 @@ struct rt_tokenizer {
     uint8_t *types;       // rti_piece_type
     rti_piece_map map;    // what the words of a text can be: in `bytes` for the byte-level kinds, in `spellings` otherwise
     rti_merge_map merges;
+    uint8_t *ordered;     // of each token: no pair with it merges before the pairs that make it do; NULL with SCORE_BPE
     uint32_t *priorities; // SCORE_BPE: rank of each piece's score, 0 the best
     float *scores;        // UNIGRAM
     _Atomic uint8_t *whole; // memo of each piece: 0 not known, 1 merges back to itself, 2 does not
@@ -142,6 +143,7 @@ struct rt_tokenizer {
     rti_unigram unigram;
     rti_unigram user_defined; // trie of the pieces that are found in the text before anything else; node_count 0: none
     bool ignore_merges, byte_fallback, fuse_unknown;
+    bool has_all_bytes; // a byte-level kind with a token for each byte
     bool words_end_at_spaces; // no piece has a space after something else: words can be merged one by one
     bool resegments;          // merging can lead to an unused piece, which is then taken apart again
     int32_t bos, eos, unknown, padding;

@@ -130,7 +130,7 @@ static void follow(const rt_tokenizer *t, const char *text, size_t size, size_t 
 bool rti_encode_unigram(rti_encoder *e, const char *text, size_t size)
 {
     const rt_tokenizer *t = e->tokenizer;
-    best_path *best = rti_scratch_get(&e->host, &e->long_word, (size + 1) * sizeof(*best));
+    best_path *best = rti_scratch_get(&e->host, &e->paths, (size + 1) * sizeof(*best));
     if (!best)
         return false;
     for (size_t i = 0; i <= size; i++)

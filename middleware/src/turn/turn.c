@@ -106,7 +106,7 @@ static bool copy_line(rp_world *world, rpi_turn *turn, const rp_say *say, size_t
 
 static rt_result say_line(rp_world *world, rpi_character *character, const rp_say *say, rp_turn_id *id)
 {
-    size_t size;
+    size_t size = 0;
     rt_result result = check_say(world, say, &size);
     if (result != RT_OK)
         return result;

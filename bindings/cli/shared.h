@@ -1,0 +1,74 @@
+// shared.h - what several commands need: input, models, messages, JSON and .npy out.
+// SPDX-License-Identifier: MIT
+#ifndef CLI_SHARED_H
+#define CLI_SHARED_H
+
+#include "repartee/repartee.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+#define DEFAULT_MODEL "assets/models/smollm2-135m-instruct.gguf"
+
+// Log hook: warnings to stderr. (Errors are said once, by the command that fails.)
+void log_to_stderr(void *user, rt_log_level level, rt_result code, const char *message);
+rt_host cli_host(void);
+
+// `path`, or $REPARTEE_MODEL, or the default model.
+const char *model_path_or_default(const char *path);
+
+// Exactly one of the two paths must be given (or neither: the default model). On failure says why and returns the exit code.
+int open_tokenizer(const char *command, const char *model, const char *tokenizer, rt_tokenizer **opened);
+
+typedef struct model_options {
+    const char *path;
+    bool exact;
+    const char *isa;     // a name of rt_isa_name
+    int64_t threads;     // the calling one included
+    const char *backend; // "cpu", "cuda", "auto"
+} model_options;
+int open_model(const char *command, const model_options *options, rt_model **model);
+// The options themselves, for a command's table.
+#define MODEL_OPTIONS(options)                                                                                          \
+    {                                                                                                                   \
+        "model", OPTION_TEXT, &(options).path, "FILE", "a .gguf file, or a folder with config.json and safetensors", 0, \
+        0},                                                                                                             \
+        {"threads", OPTION_INTEGER, &(options).threads, "N", "threads, the calling one included", 1, 64},               \
+        {"isa", OPTION_CHOICE, &(options).isa, "auto|scalar|avx2|avx512|amx", "kernels of the CPU backend", 0, 0},      \
+    {                                                                                                                   \
+        "backend", OPTION_CHOICE, &(options).backend, "cpu|cuda|auto", "what computes", 0, 0                            \
+    }
+
+// All of a stream. NULL: out of memory, or a read error. The caller frees.
+char *read_all(FILE *file, size_t *size);
+
+// A conversation in OpenAI's shape as messages. Strings belong to `json`, or to the conversation.
+typedef struct conversation {
+    rp_message *messages;
+    char **owned;
+    int32_t count;
+    char *tools; // NULL where there are none
+} conversation;
+// False: `problem` says where and what. `json`: {"messages": [...], "tools": [...]}.
+bool conversation_read(const json_t *json, conversation *conversation, char problem[256]);
+void conversation_free(conversation *conversation);
+
+// One JSON value on a line of stdout, flushed. Takes the reference. False: stdout is gone.
+bool print_json(json_t *json);
+// A number with few digits: 6 significant ones.
+json_t *json_figure(double value);
+
+// An .npy file of float32 rows, written as they come.
+typedef struct npy_writer {
+    FILE *file;
+    const char *path;
+    uint64_t rows, columns, written;
+} npy_writer;
+bool npy_begin(npy_writer *writer, const char *path, uint64_t rows, uint64_t columns);
+bool npy_write(npy_writer *writer, const float *values, uint64_t rows);
+// Closes; false where anything was not written. Removes the file then.
+bool npy_end(npy_writer *writer);
+
+uint64_t clock_ns(void);
+
+#endif

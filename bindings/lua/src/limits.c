@@ -81,6 +81,8 @@ void *rpi_lua_state_allocate(void *user, void *pointer, size_t old_size, size_t 
     void *moved = rpi_lua_allocate(&lua->host, pointer, held, new_size);
     if (moved) {
         lua->memory = lua->memory - held + new_size;
+    } else {
+        lua->refused = true;
     }
     return moved;
 }
@@ -245,6 +247,7 @@ rt_result rpi_lua_run(rp_lua *lua, lua_CFunction work, void *argument, const cha
         lua->deadline = now_ns() + (uint64_t)lua->max_milliseconds * 1000000u;
         lua->exhausted = lua->out_of_time = false;
         lua->near_line = 0;
+        lua->refused = false;
     }
     lua->depth++;
     int top = lua_gettop(L);
@@ -260,8 +263,7 @@ rt_result rpi_lua_run(rp_lua *lua, lua_CFunction work, void *argument, const cha
         if (message) {
             snprintf(message, message_size, "%s", words);
         }
-        result = rt_raise(&lua->host, status == LUA_ERRMEM && !lua->exhausted && lua->memory < lua->max_memory_bytes / 2
-                              ? RT_ERROR_OUT_OF_MEMORY : RT_ERROR_SCRIPT, words);
+        result = rt_raise(&lua->host, status == LUA_ERRMEM && lua->refused ? RT_ERROR_OUT_OF_MEMORY : RT_ERROR_SCRIPT, words);
     }
     lua_settop(L, top);
     return result;

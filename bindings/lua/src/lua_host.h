@@ -67,6 +67,7 @@ struct rp_lua {
     int64_t budget;     // what is left of this entry: instructions, and work of C functions in their measure
     uint64_t deadline;  // nanoseconds
     bool exhausted;     // the entry is past its limits: nothing may catch that
+    bool refused;       // the application's allocator had no memory
     bool out_of_time;   // by the clock rather than by count
     int depth;          // nested entries
     char near_file[LUA_IDSIZE]; // where the last look at the limits found the script

@@ -1,6 +1,6 @@
 // sandbox.c - the globals that scripts see: Lua's own where they are safe, replacements where they are not.
 //
-// What a replacement is for: pcall, xpcall and coroutine.resume would catch the error that ends a script which ran past its
+// What a replacement is for: pcall, xpcall and coroutines would catch the error that ends a script which ran past its
 // limits; each new coroutine would start counting anew; finalizers run with the hook switched off; table.move, table.concat and
 // friends loop in C over as many elements as they are told; rawset would reach behind locked tables.
 //
@@ -33,6 +33,23 @@ static int base_pcall(lua_State *L)
     return finish_pcall(L, status, 0);
 }
 
+// The handler runs after the stack is unwound: where an error is raised by the instruction hook, hooks are off, and a handler that
+// ran there could loop for ever. Without `debug`, scripts cannot tell the difference.
+static int finish_xpcall(lua_State *L, int status, lua_KContext extra)
+{
+    if (status == LUA_OK || status == LUA_YIELD) {
+        return lua_gettop(L) - (int)extra;
+    }
+    rpi_lua_check_exhausted(L);
+    lua_pushvalue(L, 2);
+    lua_insert(L, -2);
+    lua_pcall(L, 1, 1, 0);
+    rpi_lua_check_exhausted(L);
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
+    return 2;
+}
+
 static int base_xpcall(lua_State *L)
 {
     int count = lua_gettop(L);
@@ -40,8 +57,8 @@ static int base_xpcall(lua_State *L)
     lua_pushboolean(L, 1);
     lua_pushvalue(L, 1);
     lua_rotate(L, 3, 2);
-    int status = lua_pcallk(L, count - 2, LUA_MULTRET, 2, 2, finish_pcall);
-    return finish_pcall(L, status, 2);
+    int status = lua_pcallk(L, count - 2, LUA_MULTRET, 0, 2, finish_xpcall);
+    return finish_xpcall(L, status, 2);
 }
 
 // --- tables and metatables ------------------------------------------------------------------------------------------------
@@ -215,26 +232,59 @@ static int coroutine_make(lua_State *L)
     return call_original(L, RPI_LUA_HOOK_STEP);
 }
 
-// resume and close: they catch errors.
-static int coroutine_catch(lua_State *L)
+static int coroutine_resume(lua_State *L)
 {
     int count = call_original(L, 1);
     rpi_lua_check_exhausted(L);
     return count;
 }
 
+// Lua's own wrap closes the to-be-closed variables of a coroutine that failed; when the hook made it fail, hooks are off in it, and
+// a __close that loops would never end. This one leaves it to the collector, and coroutine.close is not there for the same reason.
+static int wrap_call(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_rotate(L, 1, 2);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    rpi_lua_check_exhausted(L);
+    if (!lua_toboolean(L, 1)) {
+        lua_settop(L, 2);
+        return lua_error(L);
+    }
+    return lua_gettop(L) - 1;
+}
+
+// Upvalues: Lua's create and resume.
+static int coroutine_wrap(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    rpi_lua_charge(L, RPI_LUA_HOOK_STEP);
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, -2);
+    lua_pushcclosure(L, wrap_call, 2);
+    return 1;
+}
+
 static void push_coroutines(lua_State *L)
 {
-    static const luaL_Reg own[] = {{"create", coroutine_make}, {"wrap", coroutine_make},
-                                   {"resume", coroutine_catch}, {"close", coroutine_catch}};
     static const char *const kept[] = {"yield", "status", "isyieldable", "running"};
     lua_newtable(L);
     luaL_requiref(L, LUA_COLIBNAME, luaopen_coroutine, 0);
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-        lua_getfield(L, -1, own[i].name);
-        lua_pushcclosure(L, own[i].func, 1);
-        lua_setfield(L, -3, own[i].name);
-    }
+    lua_getfield(L, -1, "create");
+    lua_pushcclosure(L, coroutine_make, 1);
+    lua_setfield(L, -3, "create");
+    lua_getfield(L, -1, "resume");
+    lua_pushcclosure(L, coroutine_resume, 1);
+    lua_setfield(L, -3, "resume");
+    lua_getfield(L, -1, "create");
+    lua_getfield(L, -2, "resume");
+    lua_pushcclosure(L, coroutine_wrap, 2);
+    lua_setfield(L, -3, "wrap");
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
         lua_getfield(L, -1, kept[i]);
         lua_setfield(L, -3, kept[i]);

@@ -13,6 +13,8 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *about;
 } commands[] = {
+    {"chat", command_chat, "talk to a character"},
+    {"check", command_check, "scripts and schemas, with file, line and what to do about it"},
     {"tokens", command_tokens, "text to token ids, and back"},
     {"prompt", command_prompt, "a conversation as the model will see it"},
     {"logits", command_logits, "what a model gives for known tokens"},

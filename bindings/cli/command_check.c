@@ -1,0 +1,73 @@
+// repartee check: scripts, without a model and without a game.
+// SPDX-License-Identifier: MIT
+#include "commands.h"
+#include "options.h"
+#include "shared.h"
+
+#include "repartee_lua/host.h"
+
+#define MAX_FILES 1024
+
+// Each file is checked in a host of its own: one script's mistake says nothing about the next.
+static int check_file(const char *path, rt_vocabulary *vocabulary)
+{
+    rp_lua_def def = rp_default_lua_def();
+    def.host = cli_host();
+    def.vocabulary = vocabulary;
+    rp_lua *lua;
+    if (rp_lua_create(&def, &lua) != RT_OK)
+        return failure("check", NULL);
+    int exit_code = EXIT_DONE;
+    if (rp_lua_load(lua, path) != RT_OK) {
+        // The message begins with file:line where Lua or a schema knows one, so that editors can jump there.
+        fprintf(stderr, "%s\n", rt_error_message());
+        exit_code = EXIT_FAILED;
+    } else {
+        rp_lua_stats stats;
+        rp_lua_get_stats(lua, &stats);
+        printf("%s: %d characters, %d tools\n", path, (int)stats.characters, (int)stats.tools);
+    }
+    rp_lua_destroy(lua);
+    return exit_code;
+}
+
+int command_check(int argc, char **argv)
+{
+    const char *files[MAX_FILES];
+    const char *model = NULL, *tokenizer = NULL;
+    const option options[] = {
+        {"model", OPTION_TEXT, &model, "FILE", "compile every schema over this model's vocabulary as well", 0, 0},
+        {"tokenizer", OPTION_TEXT, &tokenizer, "FILE", "the same with a tokenizer file", 0, 0},
+    };
+    command_line line = {
+        "check",
+        "FILE.lua...",
+        "Loads scripts without a model or a game and says what is wrong with them: file, line, what to do.",
+        options,
+        OPTION_COUNT(options),
+        1,
+        MAX_FILES,
+        files,
+        0};
+    int exit_code;
+    if (!command_line_parse(&line, argc, argv, &exit_code))
+        return exit_code;
+    rt_vocabulary *vocabulary = NULL;
+    if (model || tokenizer) {
+        rt_tokenizer *opened;
+        exit_code = open_tokenizer("check", model, tokenizer, &opened);
+        if (exit_code != EXIT_DONE)
+            return exit_code;
+        rt_host host = cli_host();
+        rt_result result = rt_vocabulary_create(opened, &host, &vocabulary);
+        rt_tokenizer_close(opened);
+        if (result != RT_OK)
+            return failure("check", NULL);
+    }
+    exit_code = EXIT_DONE;
+    for (int i = 0; i < line.operand_count; i++)
+        if (check_file(files[i], vocabulary) != EXIT_DONE)
+            exit_code = EXIT_FAILED;
+    rt_vocabulary_release(vocabulary);
+    return exit_code;
+}

@@ -388,17 +388,14 @@ static rt_result build_unigram(const building *b)
         return no_memory(b);
     memcpy(t->scores, b->source->scores, (size_t)t->count * sizeof(*t->scores));
     t->unigram.minimum = INFINITY;
-    t->unigram.maximum = -INFINITY;
     for (int32_t id = 0; id < t->count; id++) {
-        if (t->types[id] == RTI_PIECE_NORMAL) {
+        if (t->types[id] == RTI_PIECE_NORMAL)
             t->unigram.minimum = RTI_MIN(t->unigram.minimum, t->scores[id]);
-            t->unigram.maximum = RTI_MAX(t->unigram.maximum, t->scores[id]);
-        }
         if (is_findable(t, id) &&
             !rti_trie_add(b->host, &t->unigram, rti_piece_text(&t->spellings, id), rti_piece_size(&t->spellings, id), id))
             return no_memory(b);
     }
-    if (t->unigram.node_count == 0 || !(t->unigram.minimum <= t->unigram.maximum))
+    if (t->unigram.node_count == 0 || t->unigram.minimum == INFINITY)
         return rti_fail(b->host, RT_ERROR_BAD_FILE, "%s: a unigram vocabulary without normal pieces", b->source->path);
     return RT_OK;
 }

@@ -208,6 +208,13 @@ rt_result rti_tokenizer_create_from_file(const rt_host *host, const rti_file *fi
                                          rt_tokenizer **tokenizer)
 {
     *tokenizer = NULL;
+    // Files that this library wrote from a folder carry the folder's tokenizer file whole.
+    rti_text whole, settings = {NULL, 0};
+    if (rti_file_get_text(file, RTI_TOKENIZER_KEY_FILE, &whole)) {
+        rti_file_get_text(file, RTI_TOKENIZER_KEY_CONFIG, &settings);
+        return rti_tokenizer_create_from_bytes(host, rti_file_path(file), whole.data, whole.size, settings.data,
+                                               settings.size, pre_tokenizer, tokenizer);
+    }
     rti_tokenizer_source source = rti_default_tokenizer_source();
     rt_result result = rti_tokenizer_source_gguf(host, file, &source);
     if (result == RT_OK) {

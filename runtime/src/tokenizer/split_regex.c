@@ -5,11 +5,14 @@
 
 #include <pcre2.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 // A pattern from a file may not run away: the engine gives up on a word after this much backtracking, and so does the
 // call of encode.
 #define MATCH_LIMIT 1000000
 #define PATTERN_LIMIT 16384
+#define SPELLED_SPACE 64 // bytes that \s can become for each of its own
 
 // PCRE2 frees without saying how much: each block remembers its size in front of it.
 typedef struct block {
@@ -116,16 +119,54 @@ static const char *next_word(const rti_split_step *step, void *match, const char
     return last > at && last <= end ? last : end;
 }
 
+// PCRE2's \s has U+180E, which Unicode took out of white space; the engines that these patterns were written for follow
+// Unicode. Spells \s and \S out. `out` has room for SPELLED_SPACE times the pattern and a zero.
+static size_t spell_spaces(const char *pattern, size_t size, char *out)
+{
+    static const char spaces[] = "\\t-\\r \\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}";
+    size_t used = 0;
+    bool class = false;
+    for (size_t i = 0; i < size; i++) {
+        char c = pattern[i];
+        if (c == '\\' && i + 1 < size) {
+            char escape = pattern[++i];
+            bool negated = escape == 'S' && !class;
+            if (escape != 's' && !negated) {
+                out[used++] = c;
+                out[used++] = escape;
+                continue;
+            }
+            const char *open = class ? "" : negated ? "[^" : "[", *close = class ? "" : "]";
+            used += (size_t)sprintf(out + used, "%s%s%s", open, spaces, close);
+            continue;
+        }
+        // A class may begin with "]" or "^]", which do not end it.
+        if (c == '[' && !class)
+            class = true;
+        else if (c == ']' && class && !(pattern[i - 1] == '[' || (pattern[i - 1] == '^' && i >= 2 && pattern[i - 2] == '[')))
+            class = false;
+        out[used++] = c;
+    }
+    out[used] = 0;
+    return used;
+}
+
 rt_result rti_split_regex_create(const rt_host *host, const char *path, const char *pattern, size_t size,
                                  rti_split_step *step)
 {
     if (size > PATTERN_LIMIT)
         return rti_fail(host, RT_ERROR_UNSUPPORTED, "%s: a pre-tokenizer pattern of %zu bytes (the limit is %d)", path, size,
                         PATTERN_LIMIT);
+    size_t room = size * SPELLED_SPACE + 1;
+    char *spelled = rti_allocate(host, room);
+    if (!spelled)
+        return rti_fail(host, RT_ERROR_OUT_OF_MEMORY, "%s: no memory for the pre-tokenizer's pattern", path);
     // The code must not hold on to this host: it outlives the call, so it uses the C library's allocator.
     int error = 0;
     PCRE2_SIZE offset = 0;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, size, PCRE2_UTF | PCRE2_UCP, &error, &offset, NULL);
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)spelled, spell_spaces(pattern, size, spelled), PCRE2_UTF | PCRE2_UCP,
+                                     &error, &offset, NULL);
+    rti_release(host, spelled, room);
     if (!code) {
         PCRE2_UCHAR words[160] = {0};
         pcre2_get_error_message(error, words, sizeof(words));

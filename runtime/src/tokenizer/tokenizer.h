@@ -102,6 +102,11 @@ rt_result rti_tokenizer_create_from_bytes(const rt_host *host, const char *path,
                                           const char *config, size_t config_size, const char *pre_tokenizer,
                                           rt_tokenizer **tokenizer);
 
+// GGUF keys under which rt_quantize and rt_synthesize put a tokenizer file (tekken.json, tokenizer.json, tokenizer.model) and
+// the tokenizer_config.json next to it, byte for byte.
+#define RTI_TOKENIZER_KEY_FILE "repartee.tokenizer.file"
+#define RTI_TOKENIZER_KEY_CONFIG "repartee.tokenizer.config"
+
 // The same from a GGUF that is open already (a model's).
 rt_result rti_tokenizer_create_from_file(const rt_host *host, const rti_file *file, const char *pre_tokenizer,
                                          rt_tokenizer **tokenizer);
@@ -119,7 +124,7 @@ typedef struct rti_unigram { // see unigram.c: a trie of the pieces
     int32_t *piece; // of each node, -1
     size_t piece_capacity;
     uint32_t node_count;
-    float minimum, maximum; // score of normal pieces
+    float minimum; // score of normal pieces
 } rti_unigram;
 
 struct rt_tokenizer {

@@ -95,10 +95,10 @@ typedef struct best_path { // the best way to reach this byte
     int32_t end;   // of the piece that begins here on the best path of the whole text
 } best_path;
 
-static void offer(best_path *to, double score, int32_t id, int32_t begin)
+static void offer(best_path *to, float score, int32_t id, int32_t begin)
 {
-    if (to->begin < 0 || score > (double)to->score)
-        *to = (best_path){(float)score, id, begin, 0};
+    if (to->begin < 0 || score > to->score)
+        *to = (best_path){score, id, begin, 0};
 }
 
 static void follow(const rt_tokenizer *t, const char *text, size_t size, size_t begin, best_path *best)
@@ -115,15 +115,15 @@ static void follow(const rt_tokenizer *t, const char *text, size_t size, size_t 
         int32_t id = t->unigram.piece[node];
         if (id < 0 || t->types[id] == RTI_PIECE_UNUSED)
             continue;
-        // Symbols that a user defined win over any cut of the same characters.
-        float bonus = (float)(at - begin) * t->unigram.maximum;
-        double score = t->types[id] == RTI_PIECE_USER_DEFINED ? (double)bonus - 0.1 : (double)t->scores[id];
-        offer(&best[at], score + (double)until, id, (int32_t)begin);
+        // Symbols that a user defined win over any cut of the same characters, whose scores are negative.
+        bool defined = t->types[id] == RTI_PIECE_USER_DEFINED;
+        float score = defined ? (float)(0.1 * (double)(at - begin - 1)) : t->scores[id];
+        offer(&best[at], score + until, id, (int32_t)begin);
         single |= at - begin == length;
     }
     if (!single) {
         float unknown = t->unigram.minimum - UNKNOWN_PENALTY;
-        offer(&best[begin + length], (double)(unknown + until), -1, (int32_t)begin);
+        offer(&best[begin + length], unknown + until, -1, (int32_t)begin);
     }
 }
 

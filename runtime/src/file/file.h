@@ -117,10 +117,15 @@ rt_result rti_sha256_file(const rt_host *host, const char *path, char hex[65]);
 // Writing GGUF v3, for `repartee quantize` and `synth`: declare everything, then write tensors in order.
 typedef struct rti_gguf_writer rti_gguf_writer;
 rt_result rti_gguf_writer_create(const rt_host *host, const char *path, rti_gguf_writer **writer);
-rt_result rti_gguf_writer_copy_metadata(rti_gguf_writer *writer, const rti_file *source); // all keys of a GGUF
+// The keys of a GGUF (all, or those with that beginning) but for what a writer decides anew: split, alignment, file type.
+rt_result rti_gguf_writer_copy_metadata(rti_gguf_writer *writer, const rti_file *source);
+rt_result rti_gguf_writer_copy_entries(rti_gguf_writer *writer, const rti_file *source, const char *beginning);
 rt_result rti_gguf_writer_set_unsigned(rti_gguf_writer *writer, const char *key, uint32_t value);
 rt_result rti_gguf_writer_set_float(rti_gguf_writer *writer, const char *key, float value);
 rt_result rti_gguf_writer_set_string(rti_gguf_writer *writer, const char *key, const char *value);
+rt_result rti_gguf_writer_set_bool(rti_gguf_writer *writer, const char *key, bool value);
+rt_result rti_gguf_writer_set_text(rti_gguf_writer *writer, const char *key, const char *value, size_t size);
+rt_result rti_gguf_writer_set_bools(rti_gguf_writer *writer, const char *key, const bool *values, size_t count);
 rt_result rti_gguf_writer_add_tensor(rti_gguf_writer *writer, const char *name, rti_type type, int32_t dimension_count,
                                      const int64_t *shape);
 rt_result rti_gguf_writer_begin_data(rti_gguf_writer *writer);

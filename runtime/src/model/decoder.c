@@ -96,6 +96,9 @@ rt_result rti_read_sizes(rti_reader *reader, const rti_family *family)
     network->norm = family->norm;
     network->activation = family->activation;
     network->attention_scale = (float)(1.0 / sqrt(network->head_size));
+    double scale;
+    if (rti_find_float(reader, "attention.scale", NULL, &scale) && scale > 0 && scale < 100)
+        network->attention_scale = (float)scale;
     network->embedding_scale = 1;
     network->layers = rti_network_memory(network, (size_t)network->layer_count * sizeof *network->layers);
     return network->layers ? RT_OK : rti_reader_no_memory(reader);

@@ -16,13 +16,14 @@ static const rti_slot_name post_norm_names[] = {
 static void set_scales(rti_reader *reader)
 {
     rti_network *network = reader->network;
-    double scalar = 0, cap;
+    double scalar = 0, cap, scale;
+    bool is_given = rti_find_float(reader, "attention.scale", NULL, &scale);
     network->embedding_scale = sqrtf((float)network->hidden_size);
     if (rti_find_float(reader, NULL, "query_pre_attn_scalar", &scalar) && scalar > 0)
         network->attention_scale = (float)(1.0 / sqrt(scalar));
     // The 27B models of both generations scale by hidden size over heads; GGUF files tell them by their layers.
-    else if (reader->is_gguf && ((strcmp(reader->architecture, "gemma2") == 0 && network->layer_count == 46) ||
-                                 (strcmp(reader->architecture, "gemma3") == 0 && network->layer_count == 62)))
+    else if (reader->is_gguf && !is_given && ((strcmp(reader->architecture, "gemma2") == 0 && network->layer_count == 46) ||
+                                              (strcmp(reader->architecture, "gemma3") == 0 && network->layer_count == 62)))
         network->attention_scale = (float)(1.0 / sqrt((double)network->hidden_size / network->head_count));
     if (rti_find_float(reader, "attn_logit_softcapping", "attn_logit_softcapping", &cap) && cap > 0)
         network->attention_softcap = (float)cap;

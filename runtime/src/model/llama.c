@@ -11,8 +11,8 @@ rt_result rti_read_llama(rti_reader *reader)
     };
     rt_result result = rti_read_decoder(reader, &family);
     uint64_t window = 0;
-    // Mistral 7B v0.1 alone looks back a window; GGUF files do not say so.
-    if (result == RT_OK && rti_find_size(reader, NULL, "sliding_window", &window))
+    // Mistral 7B v0.1 alone looks back a window; GGUF files of other converters do not say so.
+    if (result == RT_OK && rti_find_size(reader, "attention.sliding_window", "sliding_window", &window) && window > 0)
         for (int32_t i = 0; i < reader->network->layer_count; i++)
             rti_set_window(reader, i, window);
     return result;

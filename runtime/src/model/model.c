@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "model/model.h"
 
+#include "tokenizer/tokenizer.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -62,10 +64,17 @@ static rt_result open_tokenizer(const rt_model_def *def, rt_model *model)
     tokenizer.host = def->host;
     tokenizer.path = def->tokenizer_path ? def->tokenizer_path : def->path;
     tokenizer.pre_tokenizer = def->pre_tokenizer;
-    bool may_lack = !def->tokenizer_path && !rti_file_is_gguf(model->file);
+    bool is_gguf = rti_file_is_gguf(model->file);
+    bool has_none = is_gguf && rti_file_value_kind(model->file, "tokenizer.ggml.model") == RTI_VALUE_NONE &&
+                    rti_file_value_kind(model->file, RTI_TOKENIZER_KEY_FILE) == RTI_VALUE_NONE;
+    bool may_lack = !def->tokenizer_path && (!is_gguf || has_none);
     if (may_lack)
         tokenizer.host.log = NULL;
-    rt_result result = rt_tokenizer_open(&tokenizer, &model->tokenizer);
+    rt_result result = has_none && may_lack
+                           ? rti_fail(NULL, RT_ERROR_NOT_FOUND, "%s: no tokenizer in it", def->path)
+                       : is_gguf && !def->tokenizer_path
+                           ? rti_tokenizer_create_from_file(&model->host, model->file, def->pre_tokenizer, &model->tokenizer)
+                           : rt_tokenizer_open(&tokenizer, &model->tokenizer);
     if (result == RT_ERROR_NOT_FOUND && may_lack) {
         rti_log(&def->host, RT_LOG_WARNING, "%s: %s: this model can be given token ids only; tokenizer_path names one",
                 def->path, rt_error_message());

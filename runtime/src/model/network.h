@@ -61,6 +61,7 @@ typedef struct rti_rope {
     int32_t rotated; // dims of a head that turn; the rest pass
     double *frequency;
     double magnitude;
+    double base; // frequency[i] is base^(-2i / rotated) but for scaling
 } rti_rope;
 
 typedef struct rti_layer {

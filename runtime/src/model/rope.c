@@ -184,9 +184,17 @@ static rt_result scale(rti_reader *reader, rti_rope *rope, double base)
     // "dynamic" changes nothing within the context that the model was trained for.
     if (strcmp(type, "none") == 0 || strcmp(type, "default") == 0 || strcmp(type, "dynamic") == 0) {
         const float *factors;
+        double attention = 1;
         rt_result result = rti_read_named_vector(reader, "rope_freqs.weight", rope->rotated / 2, &factors);
+        if (result == RT_OK && factors)
+            result = divide_by_factors(reader, rope, "", factors);
+        if (result == RT_OK && factors && rti_find_float(reader, "rope.scaling.attn_factor", NULL, &attention)) {
+            rope->magnitude = attention;
+            if (!(attention > 0 && attention < 100))
+                return raise_rope(reader, "an attention factor out of range");
+        }
         if (result != RT_OK || factors)
-            return result != RT_OK ? result : divide_by_factors(reader, rope, "", factors);
+            return result;
         if (reader->is_gguf && rti_file_tensor(reader->file, "rope_factors_short.weight"))
             return scale_long(reader, rope);
         double factor;
@@ -229,6 +237,7 @@ rt_result rti_read_rope(rti_reader *reader, const rti_family *family, int32_t in
     rope->order = reader->is_gguf ? family->gguf_rope_order : RTI_ROPE_HALVES;
     rope->rotated = (int32_t)rotated;
     rope->magnitude = 1;
+    rope->base = base;
     rope->frequency = rti_network_memory(network, (size_t)(rotated / 2) * sizeof(double));
     if (!rope->frequency)
         return rti_reader_no_memory(reader);

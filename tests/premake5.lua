@@ -55,8 +55,23 @@ end
 
 local support = sorted_files("support/**.c")
 
+-- Scripted conversations that tests share; not a test itself.
+local scenarios = "scenarios/scenarios.c"
+
+local function includes_scenarios(file)
+    for line in io.lines(path.getabsolute(file)) do
+        if line:match('^%s*#%s*include%s+"scenarios/scenarios%.h"') then
+            return true
+        end
+    end
+    return false
+end
+
 local function with_support(file)
     local sources = { file }
+    if includes_scenarios(file) then
+        table.insert(sources, scenarios)
+    end
     for _, one in ipairs(support) do
         table.insert(sources, one)
     end
@@ -65,11 +80,13 @@ end
 
 for _, pattern in ipairs { "unit/*.c", "scenarios/*.c" } do
     for _, file in ipairs(sorted_files(pattern)) do
-        repartee_project(path.getbasename(file), "ConsoleApp")
-            targetdir(path.join(root, "build/%{cfg.buildcfg}/tests"))
-            files(with_support(file))
-            links { "cmocka" }
-            uses_layers_of(with_support(file))
+        if file ~= scenarios then
+            repartee_project(path.getbasename(file), "ConsoleApp")
+                targetdir(path.join(root, "build/%{cfg.buildcfg}/tests"))
+                files(with_support(file))
+                links { "cmocka" }
+                uses_layers_of(with_support(file))
+        end
     end
 end
 

@@ -206,16 +206,18 @@ static int on_error(lua_State *L)
 static void describe_failure(rp_lua *lua, lua_State *L, int status, const char *what, char *message, size_t size)
 {
     if (status == LUA_ERRMEM) { // raised where no words can be found: the last look at the script says about where
-        char near[120] = "";
+        char where[120];
         if (lua->near_line > 0) {
-            snprintf(near, sizeof(near), "%s:%d: ", lua->near_file, lua->near_line);
+            snprintf(where, sizeof(where), "%s:%d", lua->near_file, lua->near_line);
+        } else {
+            snprintf(where, sizeof(where), "%.100s", what);
         }
         if (lua->exhausted) {
-            snprintf(message, size, "%s%s: the script ran past its limit of %llu instructions by moving large texts around "
-                     "(rp_lua_def.max_instructions)", near, what, (unsigned long long)lua->max_instructions);
+            snprintf(message, size, "%s: the script ran past its limit of %llu instructions by moving large texts around "
+                     "(rp_lua_def.max_instructions)", where, (unsigned long long)lua->max_instructions);
         } else {
-            snprintf(message, size, "%s%s: not enough memory: scripts hold %zu bytes, the limit is %zu "
-                     "(rp_lua_def.max_memory_bytes), and one text has at most %d", near, what, lua->memory,
+            snprintf(message, size, "%s: not enough memory: scripts hold %zu bytes, the limit is %zu "
+                     "(rp_lua_def.max_memory_bytes), and one text has at most %d", where, lua->memory,
                      lua->max_memory_bytes, RPI_LUA_MAX_STRING);
         }
         return;

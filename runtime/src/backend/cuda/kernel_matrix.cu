@@ -18,19 +18,16 @@ static __device__ __forceinline__ void multiply_tile(const int a[4], const int b
 {
 #if defined(RTI_CUDA_EMULATION)
     int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    int sums[4] = {0, 0, 0, 0};
+    int fragment[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+    rti_emulation::warp_publish(fragment, sizeof fragment);
+    for (int i = 0; i < 4; i++) d[i] = 0;
     for (int step = 0; step < 4; step++) { // step: whose columns of A and rows of B come next
-        for (int r = 0; r < 2; r++) {
-            int a_low = __shfl_sync(RTI_FULL_WARP, a[r], g * 4 + step), a_high = __shfl_sync(RTI_FULL_WARP, a[2 + r], g * 4 + step);
-            for (int c = 0; c < 2; c++) {
-                int column = 2 * t + c;
-                int b_low = __shfl_sync(RTI_FULL_WARP, b[0], column * 4 + step);
-                int b_high = __shfl_sync(RTI_FULL_WARP, b[1], column * 4 + step);
-                sums[r * 2 + c] = __dp4a(a_low, b_low, __dp4a(a_high, b_high, sums[r * 2 + c]));
-            }
+        const int *from_a = (const int *)rti_emulation::warp_peek(g * 4 + step);
+        for (int i = 0; i < 4; i++) {
+            const int *from_b = (const int *)rti_emulation::warp_peek((2 * t + i % 2) * 4 + step) + 4;
+            d[i] = __dp4a(from_a[i / 2], from_b[0], __dp4a(from_a[2 + i / 2], from_b[1], d[i]));
         }
     }
-    for (int i = 0; i < 4; i++) d[i] = sums[i];
 #elif __CUDA_ARCH__ >= 800
     asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
         : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])

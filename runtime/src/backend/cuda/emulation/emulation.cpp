@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 #include <time.h>
-#include <ucontext.h>
 #include <vector>
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -18,6 +20,43 @@ namespace rti_emulation {
 thread_local thread_state current;
 
 // ---------------------------------------------------------------------------------------------------------------------
+// Changing stacks: a few registers, where the C library's swapcontext asks the kernel for the signal mask each time
+// ---------------------------------------------------------------------------------------------------------------------
+
+#if defined(__x86_64__)
+typedef void *machine_context; // its stack pointer; what the callee must keep lies on the stack
+extern "C" void rti_emulation_switch(void **from, void *to);
+__asm__(".text\n"
+        ".type rti_emulation_switch, @function\n"
+        "rti_emulation_switch:\n"
+        "    pushq %rbp\n    pushq %rbx\n    pushq %r12\n    pushq %r13\n    pushq %r14\n    pushq %r15\n"
+        "    movq %rsp, (%rdi)\n"
+        "    movq %rsi, %rsp\n"
+        "    popq %r15\n    popq %r14\n    popq %r13\n    popq %r12\n    popq %rbx\n    popq %rbp\n"
+        "    ret\n"
+        ".size rti_emulation_switch, .-rti_emulation_switch\n");
+static void switch_context(machine_context *from, machine_context *to) { rti_emulation_switch(from, *to); }
+static void begin_context(machine_context *context, uint8_t *stack, size_t bytes, void (*entry)(void))
+{
+    void **top = (void **)(stack + bytes) - 2; // the ABI wants 16-byte alignment less 8 at entry
+    top[0] = (void *)entry;
+    top[1] = NULL;
+    *context = top - 6;
+}
+#else
+typedef ucontext_t machine_context;
+static void switch_context(machine_context *from, machine_context *to) { swapcontext(from, to); }
+static void begin_context(machine_context *context, uint8_t *stack, size_t bytes, void (*entry)(void))
+{
+    getcontext(context);
+    context->uc_stack.ss_sp = stack;
+    context->uc_stack.ss_size = bytes;
+    context->uc_link = NULL;
+    makecontext(context, entry, 0);
+}
+#endif
+
+// ---------------------------------------------------------------------------------------------------------------------
 // Fibers: the threads of the block that runs
 // ---------------------------------------------------------------------------------------------------------------------
 
@@ -26,17 +65,17 @@ static const size_t stack_bytes = 64 * 1024;
 static const int most_threads = 1024;
 
 struct fiber {
-    ucontext_t context;
+    machine_context context;
     fiber_state state;
     thread_state identity;
-    uint8_t given[2][16]; // what it handed to its warp; two, so that a quick lane cannot overwrite what a slow one still reads
+    uint8_t given[2][32]; // what it handed to its warp; two, so that a quick lane cannot overwrite what a slow one still reads
     int round;            // warp operations so far
 };
 
 struct block_runner {
     fiber *fibers;
     uint8_t *stacks;
-    ucontext_t scheduler;
+    machine_context scheduler;
     int count, running;
     const std::function<void()> *body;
     void *scheduler_fake_stack;
@@ -51,7 +90,7 @@ static void leave(fiber *f, bool for_good)
     void *fake = NULL;
     __sanitizer_start_switch_fiber(for_good ? NULL : &fake, runner.scheduler_stack, runner.scheduler_stack_bytes);
 #endif
-    swapcontext(&f->context, &runner.scheduler);
+    switch_context(&f->context, &runner.scheduler);
 #if SANITIZED
     __sanitizer_finish_switch_fiber(fake, &runner.scheduler_stack, &runner.scheduler_stack_bytes);
 #endif
@@ -77,7 +116,7 @@ static void resume(int index)
 #if SANITIZED
     __sanitizer_start_switch_fiber(&runner.scheduler_fake_stack, runner.stacks + (size_t)index * stack_bytes, stack_bytes);
 #endif
-    swapcontext(&runner.scheduler, &f->context);
+    switch_context(&runner.scheduler, &f->context);
 #if SANITIZED
     __sanitizer_finish_switch_fiber(runner.scheduler_fake_stack, NULL, NULL);
 #endif
@@ -96,16 +135,18 @@ void barrier(void)
     wait_as(AT_BARRIER);
 }
 
-void warp_exchange(const void *mine, void *theirs, int bytes, int source)
+void warp_publish(const void *mine, int bytes)
 {
-    int index = runner.running;
-    fiber *f = &runner.fibers[index];
-    int side = f->round++ & 1;
-    memcpy(f->given[side], mine, (size_t)bytes);
+    fiber *f = &runner.fibers[runner.running];
+    memcpy(f->given[f->round++ & 1], mine, (size_t)bytes);
     wait_as(AT_WARP);
-    int first = index & ~31;
-    int other = first + source < runner.count ? first + source : index;
-    memcpy(theirs, runner.fibers[other].given[side], (size_t)bytes);
+}
+
+const void *warp_peek(int lane)
+{
+    int index = runner.running, other = (index & ~31) + lane;
+    const fiber *f = &runner.fibers[other < runner.count ? other : index];
+    return f->given[(runner.fibers[index].round - 1) & 1];
 }
 
 // Releases the lanes of a warp once all that still live wait for each other.
@@ -157,16 +198,12 @@ static bool run_block(void)
     }
 }
 
-static void prepare_fiber(fiber *f, uint8_t *stack, const thread_state &identity)
+__attribute__((noinline)) static void prepare_fiber(fiber *f, uint8_t *stack, const thread_state &identity)
 {
     f->identity = identity;
     f->state = RUNNABLE;
     f->round = 0;
-    getcontext(&f->context);
-    f->context.uc_stack.ss_sp = stack;
-    f->context.uc_stack.ss_size = stack_bytes;
-    f->context.uc_link = NULL;
-    makecontext(&f->context, fiber_main, 0);
+    begin_context(&f->context, stack, stack_bytes, fiber_main);
 }
 
 static void prepare_fibers(dim3 grid, dim3 block, uint3 block_index, uint8_t *shared)

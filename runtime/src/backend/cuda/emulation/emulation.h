@@ -53,8 +53,10 @@ struct thread_state {
 extern thread_local thread_state current; // of the fiber that runs
 
 void barrier(void);
-// Every lane of the calling thread's warp gives `bytes` (at most 16) and gets those of lane `source`; all lanes must call.
-void warp_exchange(const void *mine, void *theirs, int bytes, int source);
+// Warp operations: every lane gives at most 32 bytes and waits for the others; then each may read what any lane gave, until
+// its own next operation.
+void warp_publish(const void *mine, int bytes);
+const void *warp_peek(int lane);
 
 int launch(dim3 grid, dim3 block, size_t shared_bytes, struct stream *stream, std::function<void()> body);
 
@@ -73,20 +75,21 @@ static inline void __syncthreads(void) { rti_emulation::barrier(); }
 
 template <typename T> static inline T __shfl_xor_sync(unsigned, T value, int lane_mask)
 {
+    rti_emulation::warp_publish(&value, (int)sizeof(T));
     T other;
-    rti_emulation::warp_exchange(&value, &other, (int)sizeof(T), (int)((threadIdx.x & 31u) ^ (unsigned)lane_mask));
+    memcpy(&other, rti_emulation::warp_peek((int)((threadIdx.x & 31u) ^ (unsigned)lane_mask)), sizeof(T));
     return other;
 }
 template <typename T> static inline T __shfl_sync(unsigned, T value, int lane)
 {
+    rti_emulation::warp_publish(&value, (int)sizeof(T));
     T other;
-    rti_emulation::warp_exchange(&value, &other, (int)sizeof(T), lane & 31);
+    memcpy(&other, rti_emulation::warp_peek(lane & 31), sizeof(T));
     return other;
 }
 static inline void __syncwarp(unsigned = 0xffffffffu)
 {
-    int nothing = 0, other;
-    rti_emulation::warp_exchange(&nothing, &other, (int)sizeof nothing, (int)(threadIdx.x & 31u));
+    rti_emulation::warp_publish("", 0);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -54,10 +54,14 @@ RT_API rt_tokenizer *rt_tokenizer_retain(rt_tokenizer *tokenizer);
 // Number of tokens, control and unused ones included: ids are 0 .. count-1.
 RT_API int32_t rt_tokenizer_vocab_size(const rt_tokenizer *tokenizer);
 
-// Encodes `size` bytes of plain text. No BOS or EOS is added; special tokens are never recognised. Bytes that are not
+// Encodes `size` bytes of plain text. No BOS or EOS is added; special tokens are never recognised. Symbols that a
+// vocabulary holds as ordinary text (runs of spaces or line breaks, HTML tags) are; those in other angle or square brackets
+// count as structure, whatever the file says. Bytes that are not
 // UTF-8 are replaced by U+FFFD, one for each maximal invalid part. Writes up to `capacity` ids and always sets *count to
 // the number the whole text has, so a first call with capacity 0 measures. RT_ERROR_TOO_LARGE when it did not fit (the
-// first `capacity` ids are then written). Linear in `size`; at most size + 1 tokens come out.
+// first `capacity` ids are then written; nothing is logged). Linear in `size`. At most size + 1 tokens come out of valid
+// UTF-8, unless the file's normalizer makes text longer (SentencePiece's nmt_nfkc does for a few characters). Thread-safe;
+// memory for the length of the call comes from the tokenizer's host, none is kept. A text may have up to 512 MiB.
 // `continues`: the text goes on after an earlier token (no start-of-text handling such as SentencePiece's prefix space).
 RT_API rt_result rt_tokenizer_encode(const rt_tokenizer *tokenizer, const char *text, size_t size, bool continues,
                                      rt_token *ids, size_t capacity, size_t *count);

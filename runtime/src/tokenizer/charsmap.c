@@ -18,6 +18,20 @@ static bool is_utf8(const char *text, size_t size)
     return true;
 }
 
+// The longest real rule makes 33 bytes of a character; no file may make a text thousands of times longer.
+#define LONGEST_RESULT 256
+
+static bool has_long_result(const char *strings, size_t size)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < size; i++) {
+        length = strings[i] ? length + 1 : 0;
+        if (length > LONGEST_RESULT)
+            return true;
+    }
+    return false;
+}
+
 bool rti_charsmap_create(const rt_host *host, rti_charsmap *map, const char *blob, size_t size, bool *valid)
 {
     *map = (rti_charsmap){0};
@@ -26,7 +40,8 @@ bool rti_charsmap_create(const rt_host *host, rti_charsmap *map, const char *blo
     if (size <= 4)
         return true;
     memcpy(&trie_size, blob, 4);
-    if (trie_size < 4 || trie_size % 4 != 0 || trie_size > size - 4 || !is_utf8(blob + 4 + trie_size, size - 4 - trie_size))
+    if (trie_size < 4 || trie_size % 4 != 0 || trie_size > size - 4 ||
+        !is_utf8(blob + 4 + trie_size, size - 4 - trie_size) || has_long_result(blob + 4 + trie_size, size - 4 - trie_size))
         return true;
     map->unit_count = trie_size / 4;
     map->string_size = size - 4 - trie_size;

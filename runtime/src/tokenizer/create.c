@@ -54,6 +54,9 @@ rt_result rti_tokenizer_source_reserve_merges(const rt_host *host, rti_tokenizer
     return RT_OK;
 }
 
+// No real vocabulary comes near; looking for the parts of a token takes the square of its length.
+#define LONGEST_TOKEN 4096
+
 // While a tokenizer is built.
 typedef struct building {
     const rt_host *host;
@@ -188,6 +191,9 @@ static rt_result add_tokens(const building *b)
         if (!rti_size_add(total, s->tokens[i].size + 1, &total) || total >= INT32_MAX)
             return rti_fail(b->host, RT_ERROR_BAD_FILE, "%s: the vocabulary's text is longer than 2 GiB", s->path);
         longest = RTI_MAX(longest, s->tokens[i].size);
+        if (s->tokens[i].size > LONGEST_TOKEN)
+            return rti_fail(b->host, RT_ERROR_BAD_FILE, "%s: token %zu has %zu bytes (the limit is %d)", s->path, i,
+                            s->tokens[i].size, LONGEST_TOKEN);
     }
     t->types = rti_allocate(b->host, s->token_count);
     char *buffer = rti_allocate(b->host, longest);
@@ -281,6 +287,12 @@ static rt_result merges_from_ranks(const building *b)
     return RT_OK;
 }
 
+// Part of a merge that is no ordinary token: a special one, which no text can lead to.
+static bool is_special_part(const rt_tokenizer *t, const char *text, size_t size)
+{
+    return rti_tokenizer_find_special(t, text, size) >= 0;
+}
+
 // A piece of a merge rule, in the spelling of the file, as an id; -1: none. `buffer` holds the longest rule.
 static int32_t find_merge_part(const rt_tokenizer *t, const char *text, size_t size, char *buffer)
 {
@@ -310,12 +322,16 @@ static rt_result merges_from_list(const building *b)
         int32_t ids[3] = {find_merge_part(t, left->data, left->size, scratch),
                           find_merge_part(t, right->data, right->size, scratch),
                           find_merge_part(t, buffer, left->size + right->size, scratch)};
-        if (ids[0] < 0 || ids[1] < 0 || ids[2] < 0)
+        if (ids[0] >= 0 && ids[1] >= 0 && ids[2] >= 0) {
+            if (!rti_merge_map_add(b->host, &t->merges, (rti_merge){ids[0], ids[1], ids[2], (uint32_t)i}))
+                result = no_memory(b);
+        } else if ((ids[0] >= 0 || !is_special_part(t, left->data, left->size)) &&
+                   (ids[1] >= 0 || !is_special_part(t, right->data, right->size)) &&
+                   (ids[2] >= 0 || !is_special_part(t, buffer, left->size + right->size))) {
             result = rti_fail(b->host, RT_ERROR_BAD_FILE, "%s: merge %zu (%.*s + %.*s): %s is not in the vocabulary", s->path,
                               i, (int)RTI_MIN(left->size, 40), left->data, (int)RTI_MIN(right->size, 40), right->data,
                               ids[0] < 0 ? "the first part" : ids[1] < 0 ? "the second part" : "the result");
-        else if (!rti_merge_map_add(b->host, &t->merges, (rti_merge){ids[0], ids[1], ids[2], (uint32_t)i}))
-            result = no_memory(b);
+        }
     }
     rti_release(b->host, buffer, longest * 2 + 1);
     return result;
@@ -572,9 +588,9 @@ static rt_result build(const building *b)
     if (result == RT_OK)
         result = index_tokens(b);
     if (result == RT_OK)
-        result = build_rules(b);
-    if (result == RT_OK)
         result = list_special(b);
+    if (result == RT_OK)
+        result = build_rules(b);
     if (result != RT_OK)
         return result;
     t->normalizer.nfc |= t->split.nfc;

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #define COOKIE 0x544F4B31u // "TOK1"
-#define FILE_LIMIT ((size_t)1 << 30)
+#define FILE_LIMIT ((size_t)1 << 28)
 #define PATH_LIMIT 4096
 
 rt_tokenizer_def rt_default_tokenizer_def(void)
@@ -39,7 +39,7 @@ static rt_result read_file(const rt_host *host, const char *path, bytes *b)
     if (fstat(fileno(file), &status) != 0 || !S_ISREG(status.st_mode))
         result = rti_fail(host, RT_ERROR_IO, "%s: not a file that can be read", path);
     else if (status.st_size < 0 || (uint64_t)status.st_size > FILE_LIMIT)
-        result = rti_fail(host, RT_ERROR_BAD_FILE, "%s: too large for a tokenizer (the limit is 1 GiB)", path);
+        result = rti_fail(host, RT_ERROR_BAD_FILE, "%s: too large for a tokenizer (the limit is 256 MiB)", path);
     if (result == RT_OK) {
         b->size = (size_t)status.st_size;
         b->data = rti_allocate(host, b->size + 1);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #define DEFAULT_SPECIAL_TOKENS 1000
-#define LONGEST_TOKEN 1024 // bytes; the real vocabulary's longest has 256
+#define LONGEST_TOKEN 512 // bytes
 
 // Before files listed them: the first ids of a v3 vocabulary.
 static const char *const default_special[] = {"<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]",
@@ -116,7 +116,7 @@ static rt_result read_entries(const rt_host *host, const json_t *vocab, size_t c
         char bytes[LONGEST_TOKEN];
         size_t size;
         if (!decode_base64(rti_json_text(entry, "token_bytes"), bytes, &size) || size == 0)
-            return bad_entry(host, source, i, "token_bytes is not base64 of 1 to 1024 bytes");
+            return bad_entry(host, source, i, "token_bytes is not base64 of 1 to 512 bytes");
         if (i < 256 && (size != 1 || (uint8_t)bytes[0] != i))
             return bad_entry(host, source, i, "the first 256 tokens must be the single bytes");
         if (!rti_pieces_append(host, &source->texts, bytes, size) ||

@@ -111,6 +111,9 @@ rt_result rti_tokenizer_create_from_bytes(const rt_host *host, const char *path,
 rt_result rti_tokenizer_create_from_file(const rt_host *host, const rti_file *file, const char *pre_tokenizer,
                                          rt_tokenizer **tokenizer);
 
+// The special (control, unknown or added) token with this spelling, or -1.
+int32_t rti_tokenizer_find_special(const rt_tokenizer *tokenizer, const char *spelling, size_t size);
+
 typedef struct rti_charsmap { // see charsmap.c
     uint32_t *units;
     size_t unit_count;

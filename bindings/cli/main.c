@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+// Built without this one, the command does without it.
+#pragma weak command_mask
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -18,13 +21,20 @@ static const struct {
     {"tokens", command_tokens, "text to token ids, and back"},
     {"prompt", command_prompt, "a conversation as the model will see it"},
     {"logits", command_logits, "what a model gives for known tokens"},
+    {"mask", command_mask, "JSON Schemas to masks, on maskbench lines"},
+    {"call", command_call, "which functions a model would call for a question"},
+    {"bench", command_bench, "speed: model, frame, mask, tokens, cache"},
+    {"frame", command_frame, "a recorded game's frames, with characters talking beside them"},
+    {"synth", command_synth, "a model of random weights in a real model's shape"},
+    {"quantize", command_quantize, "a smaller model file from a larger one"},
 };
 
 static void print_usage(FILE *out)
 {
     fprintf(out, "usage: repartee COMMAND [OPTION]...\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
+        if (commands[i].run)
+            fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
     fprintf(out, "\nrepartee COMMAND --help says more; repartee --version says which this is.\n"
                  "Results go to stdout, words to stderr. Exit codes: 0 done, 1 failed, 2 asked wrongly.\n");
 }
@@ -44,7 +54,7 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
+        if (commands[i].run && strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 1, argv + 1);
     fprintf(stderr, "repartee: there is no command '%s'\n", argv[1]);
     print_usage(stderr);

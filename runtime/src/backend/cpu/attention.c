@@ -55,7 +55,7 @@ static void gather(rti_device *device, rti_slot *slot, int32_t layer, const rti_
 
 // One chunk: softmax over its blocks into the local sums.
 static void run_chunk(rti_device *device, const rti_row *row, int32_t layer, int32_t kv_head, int32_t first_block,
-                      int32_t end_block, rti_attention_job *job, query_set *set)
+                      int32_t end_block, int32_t after_last, rti_attention_job *job, query_set *set)
 {
     for (int32_t i = 0; i < set->count; i++) {
         set->peak[i] = -INFINITY;
@@ -69,6 +69,11 @@ static void run_chunk(rti_device *device, const rti_row *row, int32_t layer, int
         uint32_t block = row->blocks[b - row->first_position / RTI_KV_SLOTS];
         job->keys = rti_kv_keys(device, block, layer, kv_head);
         job->values = rti_kv_values(device, block, layer, kv_head);
+        if (b + 1 < after_last) {
+            block = row->blocks[b + 1 - row->first_position / RTI_KV_SLOTS];
+        }
+        job->next_keys = rti_kv_keys(device, block, layer, kv_head);
+        job->next_values = rti_kv_values(device, block, layer, kv_head);
         device->weights->kernels->attention(job);
     }
 }
@@ -116,7 +121,7 @@ void rti_step_attention(rti_device *device, rti_slot *slot, int32_t layer, int32
         int32_t first_block = low / RTI_KV_SLOTS, end_block = (high + RTI_KV_SLOTS - 1) / RTI_KV_SLOTS;
         for (int32_t b = first_block; b < end_block;) {
             int32_t chunk_end = RTI_MIN((b / RTI_ATTENTION_CHUNK + 1) * RTI_ATTENTION_CHUNK, end_block);
-            run_chunk(device, row, layer, kv_head, b, chunk_end, &job, &set);
+            run_chunk(device, row, layer, kv_head, b, chunk_end, end_block, &job, &set);
             join_chunk(device->weights->kernels, &set, network->head_size);
             b = chunk_end;
         }

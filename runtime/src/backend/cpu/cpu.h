@@ -125,6 +125,7 @@ typedef struct rti_attention_job {
     int32_t head_size;
     rt_kv_type kv_type;
     const void *keys, *values; // of one block and head, as the backend holds them
+    const void *next_keys, *next_values; // what comes after: fetched meanwhile
     const int32_t *begin, *end; // slots that each query sees
     float scale, softcap;
     float *peak, *total;     // of each query: running maximum (-INFINITY: nothing accumulated yet) and sum

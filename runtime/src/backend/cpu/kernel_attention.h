@@ -14,14 +14,18 @@
 #define SLOT_PARTS (SLOTS / LANES)
 
 // Keys and values of a block as floats; returns where they are.
-static const float *keys_decode(rt_kv_type type, const void *keys, int32_t head_size, float *out)
+static const float *keys_decode(rt_kv_type type, const void *keys, int32_t head_size, float *out, const void *next)
 {
     if (type == RT_KV_F32) {
         return keys;
     }
     if (type == RT_KV_F16) {
-        for (int32_t i = 0; i < head_size * SLOTS; i += LANES) {
-            vf_store(out + i, vf_from_half((const uint16_t *)keys + i));
+        for (int32_t i = 0; i < head_size * SLOTS; i += 32) {
+            __builtin_prefetch((const uint16_t *)next + i);
+UNROLL(4)
+            for (int p = 0; p < SLOT_PARTS; p++) {
+                vf_store(out + i + p * LANES, vf_from_half((const uint16_t *)keys + i + p * LANES));
+            }
         }
         return out;
     }
@@ -35,14 +39,19 @@ static const float *keys_decode(rt_kv_type type, const void *keys, int32_t head_
     return out;
 }
 
-static const float *values_decode(rt_kv_type type, const void *values, int32_t head_size, int32_t begin, int32_t end, float *out)
+static const float *values_decode(rt_kv_type type, const void *values, int32_t head_size, int32_t begin, int32_t end, float *out,
+                                  const void *next)
 {
     if (type == RT_KV_F32) {
         return values;
     }
     if (type == RT_KV_F16) {
-        for (int32_t i = begin * head_size; i < end * head_size; i += LANES) {
-            vf_store(out + i, vf_from_half((const uint16_t *)values + i));
+        for (int32_t i = begin * head_size; i < end * head_size; i += 16) {
+            __builtin_prefetch((const uint16_t *)next + i);
+UNROLL(2)
+            for (int p = 0; p < PARTS; p++) {
+                vf_store(out + i + p * LANES, vf_from_half((const uint16_t *)values + i + p * LANES));
+            }
         }
         return out;
     }
@@ -93,6 +102,14 @@ UNROLL(4)
     }
 }
 
+// The same bits as a lane of vf_exp; exp(0) is 1 exactly.
+static float scalar_exp(float x)
+{
+    float lanes[16] = {x};
+    vf_store(lanes, vf_exp(vf_load(lanes)));
+    return lanes[0];
+}
+
 // Scores of one query to weights, in place. Returns what the sums so far must be multiplied by.
 static float scores_softmax(float *scores, int32_t begin, int32_t end, float cap, bool first, float *peak, float *total)
 {
@@ -112,9 +129,7 @@ static float scores_softmax(float *scores, int32_t begin, int32_t end, float cap
     float most = lanes_max(top), correction = 0.0f;
     if (!first) {
         most = most > *peak ? most : *peak;
-        float difference[16] = {*peak - most};
-        vf_store(difference, vf_exp(vf_load(difference)));
-        correction = difference[0];
+        correction = most == *peak ? 1.0f : scalar_exp(*peak - most);
     }
     for (int p = 0; p < PARTS; p++) {
         sum[p] = vf_set(0.0f);
@@ -130,25 +145,94 @@ static float scores_softmax(float *scores, int32_t begin, int32_t end, float cap
     return correction;
 }
 
-// out = out * correction + sum over slots of weight * value, for 64 (or fewer) dimensions at a time.
-ALWAYS_INLINE void weigh_values(const int width, const float *weights, const float *values, int32_t head_size, int32_t begin,
-                                int32_t end, float correction, float *out)
+// out = out * correction + sum over slots of weight * value, for `width` vectors of dimensions of `count` queries that see
+// the same slots.
+ALWAYS_INLINE void weigh_values(const int count, const int width, const float *weights, const float *values, int32_t head_size,
+                                int32_t begin, int32_t end, const float *corrections, float *const *out, int32_t at)
 {
-    vf acc[8];
-UNROLL(8)
-    for (int p = 0; p < width; p++) {
-        acc[p] = vf_mul(vf_load(out + p * LANES), vf_set(correction));
-    }
-    for (int32_t s = begin; s < end; s++) {
-        vf w = vf_set(weights[s]);
-UNROLL(8)
+    vf acc[4][4];
+UNROLL(4)
+    for (int n = 0; n < count; n++) {
+UNROLL(4)
         for (int p = 0; p < width; p++) {
-            acc[p] = vf_fma(w, vf_load(values + s * head_size + p * LANES), acc[p]);
+            acc[n][p] = vf_mul(vf_load(out[n] + at + p * LANES), vf_set(corrections[n]));
         }
     }
-UNROLL(8)
-    for (int p = 0; p < width; p++) {
-        vf_store(out + p * LANES, acc[p]);
+    for (int32_t s = begin; s < end; s++) {
+        vf v[4];
+UNROLL(4)
+        for (int p = 0; p < width; p++) {
+            v[p] = vf_load(values + s * head_size + at + p * LANES);
+        }
+UNROLL(4)
+        for (int n = 0; n < count; n++) {
+            vf w = vf_set(weights[n * SLOTS + s]);
+UNROLL(4)
+            for (int p = 0; p < width; p++) {
+                acc[n][p] = vf_fma(w, v[p], acc[n][p]);
+            }
+        }
+    }
+UNROLL(4)
+    for (int n = 0; n < count; n++) {
+UNROLL(4)
+        for (int p = 0; p < width; p++) {
+            vf_store(out[n] + at + p * LANES, acc[n][p]);
+        }
+    }
+}
+
+#if defined(__AVX512F__)
+#define QUERIES 4 // taken together: 16 sums in registers
+#else
+#define QUERIES 2
+#endif
+
+// All dimensions of `count` queries that see the same slots.
+ALWAYS_INLINE void weigh_all(const int count, const float *weights, const float *values, int32_t head_size, int32_t begin,
+                             int32_t end, const float *corrections, float *const *out)
+{
+    int32_t at = 0;
+    for (; at + 4 * LANES <= head_size; at += 4 * LANES) {
+        weigh_values(count, 4, weights, values, head_size, begin, end, corrections, out, at);
+    }
+    for (; at < head_size; at += LANES) {
+        weigh_values(count, 1, weights, values, head_size, begin, end, corrections, out, at);
+    }
+}
+
+// A few queries from scores to sums. They may see different slots, or none.
+static void attend_some(const rti_attention_job *job, int32_t first, int32_t count, float *scores, const float *values)
+{
+    const int32_t *begin = job->begin + first, *end = job->end + first;
+    float corrections[QUERIES];
+    bool same = true;
+    for (int32_t i = 0; i < count; i++) {
+        same &= begin[i] == begin[0] && end[i] == end[0];
+        if (begin[i] >= end[i]) {
+            continue;
+        }
+        bool fresh = job->peak[first + i] == -INFINITY;
+        corrections[i] = scores_softmax(scores + i * SLOTS, begin[i], end[i], job->softcap, fresh, &job->peak[first + i],
+                                        &job->total[first + i]);
+        if (fresh) {
+            memset(job->out[first + i], 0, (size_t)job->head_size * sizeof(float));
+        }
+    }
+    if (same && begin[0] >= end[0]) {
+        return;
+    }
+    if (same && count == QUERIES) {
+        weigh_all(QUERIES, scores, values, job->head_size, begin[0], end[0], corrections, job->out + first);
+    } else if (same && count == 3) {
+        weigh_all(3, scores, values, job->head_size, begin[0], end[0], corrections, job->out + first);
+    } else if (same && count == 2) {
+        weigh_all(2, scores, values, job->head_size, begin[0], end[0], corrections, job->out + first);
+    }
+    for (int32_t i = 0; i < count && !(same && count > 1); i++) {
+        if (begin[i] < end[i]) {
+            weigh_all(1, scores + i * SLOTS, values, job->head_size, begin[i], end[i], corrections + i, job->out + first + i);
+        }
     }
 }
 
@@ -167,38 +251,21 @@ static void attention(const rti_attention_job *job)
     if (low >= high) {
         return;
     }
-    const float *keys = keys_decode(job->kv_type, job->keys, head_size, job->scratch);
-    const float *values = values_decode(job->kv_type, job->values, head_size, low, high, scratch_values);
+    const float *keys = keys_decode(job->kv_type, job->keys, head_size, job->scratch, job->next_keys);
+    const float *values = values_decode(job->kv_type, job->values, head_size, low, high, scratch_values, job->next_values);
     for (int32_t n = 0; n < job->query_count;) {
-        const float *const *query = job->queries + n;
-        int32_t count = RTI_MIN(job->query_count - n, LANES == 16 ? 4 : 2);
-        if (count == 4) {
-            scores_of(4, query, keys, head_size, job->scale, scores);
-        } else if (count >= 2) {
-            count = 2;
-            scores_of(2, query, keys, head_size, job->scale, scores);
+        int32_t count = RTI_MIN(job->query_count - n, QUERIES);
+        if (count == QUERIES) {
+            scores_of(QUERIES, job->queries + n, keys, head_size, job->scale, scores);
+        } else if (count == 3) {
+            scores_of(3, job->queries + n, keys, head_size, job->scale, scores);
+        } else if (count == 2) {
+            scores_of(2, job->queries + n, keys, head_size, job->scale, scores);
         } else {
-            scores_of(1, query, keys, head_size, job->scale, scores);
+            scores_of(1, job->queries + n, keys, head_size, job->scale, scores);
         }
-        for (int32_t i = 0; i < count; i++, n++) {
-            int32_t begin = job->begin[n], end = job->end[n];
-            if (begin >= end) {
-                continue;
-            }
-            float *weights = scores + i * SLOTS, *out = job->out[n];
-            bool first = job->peak[n] == -INFINITY;
-            float correction = scores_softmax(weights, begin, end, job->softcap, first, &job->peak[n], &job->total[n]);
-            if (first) {
-                memset(out, 0, (size_t)head_size * sizeof(float));
-            }
-            int32_t d = 0;
-            for (; d + 4 * LANES <= head_size; d += 4 * LANES) {
-                weigh_values(4, weights, values + d, head_size, begin, end, correction, out + d);
-            }
-            for (; d < head_size; d += LANES) {
-                weigh_values(1, weights, values + d, head_size, begin, end, correction, out + d);
-            }
-        }
+        attend_some(job, n, count, scores, values);
+        n += count;
     }
 }
 

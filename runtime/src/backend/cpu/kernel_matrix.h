@@ -96,6 +96,20 @@ ALWAYS_INLINE int32_t load_quad(const int8_t *p)
     return quad;
 }
 
+#define AHEAD 4096
+// Panels follow each other in memory: what is read some blocks ahead is always wanted next, or harmless.
+ALWAYS_INLINE void prefetch_ahead(const uint8_t *values, int bytes)
+{
+#if defined(__AVX2__)
+UNROLL(16)
+    for (int i = 0; i < bytes; i += 64) {
+        __builtin_prefetch(values + AHEAD + i);
+    }
+#else
+    (void)values, (void)bytes;
+#endif
+}
+
 // One panel times R rows of activations. Everything up to `rows` is known when this is compiled.
 ALWAYS_INLINE void panel_times_rows(const rti_bits bits, const rti_scales scales, const int offset, const int group,
                                     const int header_bytes, const int block_bytes, const int planes, const int rows,
@@ -118,6 +132,7 @@ UNROLL(2)
     }
     for (int32_t block = 0, within = 0; block < m->blocks; block++) {
         const uint8_t *values = header + header_bytes + within * block_bytes;
+        prefetch_ahead(values, block_bytes + header_bytes / group);
 UNROLL(2)
         for (int p = 0; p < PARTS; p++) {
             vi sum[MAX_TILE][2], sum_low[MAX_TILE][2];

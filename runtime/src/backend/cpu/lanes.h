@@ -260,32 +260,49 @@ ALWAYS_INLINE void vi_store(int32_t *p, vi a) { memcpy(p, &a, sizeof a); }
 
 #define PARTS (16 / LANES) // vectors that make 16 lanes
 
-// The sum of 16 lanes as a fixed tree: i + (i+8), then + 4, + 2, + 1.
-ALWAYS_INLINE float lanes_sum(const vf v[PARTS]) {
-    float s[16];
-    for (int p = 0; p < PARTS; p++) {
-        vf_store(s + p * LANES, v[p]);
-    }
+// The sum of 16 lanes as a fixed tree: i + (i+8), then + 4, + 2, + 1; and the largest.
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+#define HALVES(v) _mm512_castps512_ps256((v)[0]), _mm512_extractf32x8_ps((v)[0], 1)
+#else
+#define HALVES(v) (v)[0], (v)[1]
+#endif
+#define FOLD(name, operation8, operation4, operation1)                                  \
+    ALWAYS_INLINE float name##_halves(__m256 low, __m256 high)                          \
+    {                                                                                   \
+        __m256 a = operation8(low, high);                                               \
+        __m128 b = operation4(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));  \
+        b = operation4(b, _mm_movehl_ps(b, b));                                         \
+        return _mm_cvtss_f32(operation1(b, _mm_shuffle_ps(b, b, 1)));                   \
+    }                                                                                   \
+    ALWAYS_INLINE float name(const vf v[PARTS]) { return name##_halves(HALVES(v)); }
+FOLD(lanes_sum, _mm256_add_ps, _mm_add_ps, _mm_add_ss)
+FOLD(lanes_max, _mm256_max_ps, _mm_max_ps, _mm_max_ss)
+#undef FOLD
+#undef HALVES
+#else
+ALWAYS_INLINE float lanes_sum(const vf v[PARTS])
+{
+    vf s = v[0];
     for (int width = 8; width > 0; width /= 2) {
         for (int i = 0; i < width; i++) {
-            s[i] = s[i] + s[i + width];
+            s.f[i] = s.f[i] + s.f[i + width];
         }
     }
-    return s[0];
+    return s.f[0];
 }
 
-ALWAYS_INLINE float lanes_max(const vf v[PARTS]) {
-    float s[16];
-    for (int p = 0; p < PARTS; p++) {
-        vf_store(s + p * LANES, v[p]);
-    }
+ALWAYS_INLINE float lanes_max(const vf v[PARTS])
+{
+    vf s = v[0];
     for (int width = 8; width > 0; width /= 2) {
         for (int i = 0; i < width; i++) {
-            s[i] = s[i] > s[i + width] ? s[i] : s[i + width];
+            s.f[i] = s.f[i] > s.f[i + width] ? s.f[i] : s.f[i + width];
         }
     }
-    return s[0];
+    return s.f[0];
 }
+#endif
 
 // e^x: 2^n * p(r), x = n ln 2 + r; p from the series, |r| <= 0.347, relative error about 1e-7. Held to [-87, 88].
 ALWAYS_INLINE vf vf_exp(vf x) {

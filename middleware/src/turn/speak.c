@@ -126,7 +126,8 @@ static rt_result add_text(rp_world *world, rpi_slot *slot, const char *text, siz
     }
     if (size == 0)
         return RT_OK;
-    if (!rpi_buffer_add(&world->host, &slot->held, text, size))
+    // Without control characters: a model may well write a zero byte.
+    if (!rpi_buffer_add_repaired(&world->host, &slot->held, text, size))
         return out_of_memory(world);
     rt_result result = give(world, slot, showable(world, slot));
     return result == RT_OK ? add_sentences(world, slot, false) : result;

@@ -1,0 +1,421 @@
+// repartee mask: schemas and instances stepped token by token through the masks, as MaskBench does, with the times.
+//
+// Each instance is written with ", " and ": " between its items and without \u escapes, tokenised, and stepped: compute the
+// mask, test the token's bit, commit. The end token is not tested. Numbers and strings keep the spelling of the file, so the
+// text is rewritten here rather than parsed and printed.
+// SPDX-License-Identifier: MIT
+#include "commands.h"
+#include "options.h"
+#include "rt/grammar.h"
+#include "shared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct figures {
+    uint32_t *ns;
+    size_t count, capacity;
+} figures;
+
+typedef struct mask_run {
+    rt_tokenizer *tokenizer;
+    rt_vocabulary *vocabulary;
+    rt_json_spacing spacing;
+    bool any_order;
+    FILE *each;
+    uint32_t *words;
+    figures compile, mask;
+    long schemas, compile_failures, false_accepts, false_rejects, clean, instances, disagreements;
+    size_t largest_grammar;
+    uint64_t memory;
+} mask_run;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// JSON text as it stands
+// ---------------------------------------------------------------------------------------------------------------------
+
+static const char *skip_space(const char *at)
+{
+    while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+        at++;
+    return at;
+}
+
+static const char *skip_string(const char *at)
+{
+    for (at++; *at && *at != '"'; at++) {
+        if (*at == '\\' && at[1])
+            at++;
+    }
+    return *at ? at + 1 : at;
+}
+
+// The end of the value at `at`. Valid JSON only: the line was checked before.
+static const char *skip_value(const char *at)
+{
+    int depth = 0;
+    do {
+        at = skip_space(at);
+        if (*at == '"') {
+            at = skip_string(at);
+        } else if (*at == '{' || *at == '[') {
+            depth++;
+            at++;
+        } else if (*at == '}' || *at == ']') {
+            depth--;
+            at++;
+        } else if (*at == ',' || *at == ':') {
+            at++;
+        } else {
+            while (*at && !strchr(",:{}[] \t\r\n\"", *at))
+                at++;
+        }
+    } while (depth > 0 && *at);
+    return at;
+}
+
+// The value of a member of the object at `at`, or NULL.
+static const char *member(const char *at, const char *name)
+{
+    at = skip_space(at + 1);
+    while (*at == '"') {
+        const char *key = at + 1;
+        at = skip_string(at);
+        bool found = strlen(name) == (size_t)(at - 1 - key) && memcmp(key, name, strlen(name)) == 0;
+        at = skip_space(skip_space(at) + 1);
+        if (found)
+            return at;
+        at = skip_space(skip_value(at));
+        if (*at == ',')
+            at = skip_space(at + 1);
+    }
+    return NULL;
+}
+
+static size_t put_code(uint32_t code, char *out)
+{
+    static const char names[] = "btnvfr";
+    if (code < 0x20) {
+        char name = code >= 8 && code <= 13 && code != 11 ? names[code - 8] : 0;
+        if (name)
+            return (size_t)sprintf(out, "\\%c", name);
+        return (size_t)sprintf(out, "\\u%04x", code);
+    }
+    if (code == '"' || code == '\\')
+        return (size_t)sprintf(out, "\\%c", (char)code);
+    if (code < 0x80)
+        return (size_t)sprintf(out, "%c", (char)code);
+    size_t used = 0;
+    if (code < 0x800) {
+        out[used++] = (char)(0xC0 | code >> 6);
+    } else if (code < 0x10000) {
+        out[used++] = (char)(0xE0 | code >> 12);
+        out[used++] = (char)(0x80 | (code >> 6 & 63));
+    } else {
+        out[used++] = (char)(0xF0 | code >> 18);
+        out[used++] = (char)(0x80 | (code >> 12 & 63));
+        out[used++] = (char)(0x80 | (code >> 6 & 63));
+    }
+    out[used++] = (char)(0x80 | (code & 63));
+    return used;
+}
+
+static const char *write_string(const char *at, char *out, size_t *used)
+{
+    out[(*used)++] = *at++;
+    while (*at && *at != '"') {
+        if (at[0] != '\\') {
+            out[(*used)++] = *at++;
+        } else if (at[1] != 'u') {
+            if (at[1] == '/')
+                at++;
+            else
+                out[(*used)++] = *at++;
+            out[(*used)++] = *at++;
+        } else {
+            char digits[5] = {at[2], at[3], at[4], at[5], 0};
+            uint32_t code = (uint32_t)strtoul(digits, NULL, 16);
+            at += 6;
+            if (code >= 0xD800 && code < 0xDC00 && at[0] == '\\' && at[1] == 'u') {
+                memcpy(digits, at + 2, 4);
+                code = 0x10000 + ((code - 0xD800) << 10) + ((uint32_t)strtoul(digits, NULL, 16) - 0xDC00);
+                at += 6;
+            }
+            *used += put_code(code, out + *used);
+        }
+    }
+    out[(*used)++] = '"';
+    return at + 1;
+}
+
+// The value [at, end) with one space behind commas and colons and no needless escape. The caller frees.
+static char *respace(const char *at, const char *end, size_t *size)
+{
+    char *out = malloc((size_t)(end - at) * 2 + 16);
+    size_t used = 0;
+    while (out && at < end) {
+        if (*at == '"') {
+            at = write_string(at, out, &used);
+        } else if (*at == ',' || *at == ':') {
+            out[used++] = *at++;
+            out[used++] = ' ';
+        } else if (*at == ' ' || *at == '\t') {
+            at++;
+        } else {
+            out[used++] = *at++;
+        }
+    }
+    *size = used;
+    return out;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Stepping
+// ---------------------------------------------------------------------------------------------------------------------
+
+static bool add_figure(figures *f, uint64_t ns)
+{
+    if (f->count == f->capacity) {
+        size_t capacity = f->capacity ? f->capacity * 2 : 4096;
+        uint32_t *grown = realloc(f->ns, capacity * sizeof *grown);
+        if (!grown)
+            return false;
+        f->ns = grown;
+        f->capacity = capacity;
+    }
+    f->ns[f->count++] = ns > UINT32_MAX ? UINT32_MAX : (uint32_t)ns;
+    return true;
+}
+
+// 1: accepted, 0: refused, -1: failed.
+static int step_instance(mask_run *run, rt_grammar *grammar, const char *text, size_t size)
+{
+    size_t count = 0;
+    rt_token *ids = malloc((size + 1) * sizeof *ids);
+    rt_matcher *matcher = NULL;
+    int accepted = -1;
+    if (ids && rt_tokenizer_encode(run->tokenizer, text, size, true, ids, size + 1, &count) == RT_OK &&
+        rt_matcher_create(grammar, NULL, &matcher) == RT_OK) {
+        accepted = 1;
+        for (size_t i = 0; i < count && accepted == 1; i++) {
+            uint64_t start = clock_ns();
+            rt_result result = rt_matcher_mask(matcher, run->words);
+            uint64_t end = clock_ns();
+            if (result != RT_OK || !add_figure(&run->mask, end - start)) {
+                accepted = -1;
+                break;
+            }
+            bool allowed = (run->words[ids[i] / 32] >> (ids[i] % 32) & 1) != 0;
+            bool committed = rt_matcher_commit(matcher, ids[i]) == RT_OK;
+            if (allowed != committed)
+                run->disagreements++;
+            accepted = allowed && committed;
+        }
+    }
+    rt_matcher_destroy(matcher);
+    free(ids);
+    return accepted;
+}
+
+static void step_tests(mask_run *run, rt_grammar *grammar, const char *tests, long *accepts, long *rejects, json_t *each)
+{
+    const char *at = skip_space(tests + 1);
+    for (int index = 0; *at == '{'; index++) {
+        const char *data = member(at, "data"), *valid = member(at, "valid");
+        bool expected = valid && *valid == 't';
+        size_t size = 0;
+        char *text = data ? respace(data, skip_value(data), &size) : NULL;
+        int accepted = text ? step_instance(run, grammar, text, size) : -1;
+        free(text);
+        run->instances++;
+        if (accepted < 0 && each)
+            json_object_set_new(each, "failed", json_string(rt_error_message()));
+        if (accepted == 1 && !expected) {
+            ++*accepts;
+            if (each)
+                json_object_set_new(each, "accepted", json_integer(index));
+        }
+        if (accepted != 1 && expected) {
+            ++*rejects;
+            if (each)
+                json_object_set_new(each, "refused", json_integer(index));
+        }
+        at = skip_space(skip_value(at));
+        if (*at == ',')
+            at = skip_space(at + 1);
+    }
+}
+
+static void step_line(mask_run *run, const char *line)
+{
+    const char *schema = member(line, "schema"), *tests = member(line, "tests"), *id = member(line, "id");
+    json_t *each = run->each ? json_object() : NULL;
+    if (each && id && *id == '"')
+        json_object_set_new(each, "id", json_stringn(id + 1, (size_t)(skip_string(id) - id) - 2));
+    run->schemas++;
+    rt_grammar_def def = rt_default_grammar_def();
+    def.kind = RT_GRAMMAR_JSON_SCHEMA;
+    def.text = schema ? schema : "";
+    def.text_size = schema ? (size_t)(skip_value(schema) - schema) : 0;
+    def.spacing = run->spacing;
+    def.any_property_order = run->any_order;
+    rt_grammar *grammar = NULL;
+    uint64_t start = clock_ns();
+    rt_result result = rt_grammar_create(run->vocabulary, &def, &grammar);
+    uint64_t end = clock_ns();
+    long accepts = 0, rejects = 0;
+    if (result != RT_OK) {
+        run->compile_failures++;
+        if (each)
+            json_object_set_new(each, "compile_error", json_string(rt_error_message()));
+    } else {
+        add_figure(&run->compile, end - start);
+        size_t memory = rt_grammar_memory(grammar);
+        run->memory += memory;
+        if (memory > run->largest_grammar)
+            run->largest_grammar = memory;
+        if (tests && *tests == '[')
+            step_tests(run, grammar, tests, &accepts, &rejects, each);
+        if (accepts == 0 && rejects == 0)
+            run->clean++;
+    }
+    run->false_accepts += accepts;
+    run->false_rejects += rejects;
+    if (each) {
+        json_object_set_new(each, "false_accepts", json_integer(accepts));
+        json_object_set_new(each, "false_rejects", json_integer(rejects));
+        json_object_set_new(each, "compile_us", json_real((double)(end - start) / 1e3));
+        char *text = json_dumps(each, JSON_COMPACT);
+        if (text)
+            fprintf(run->each, "%s\n", text);
+        free(text);
+        json_decref(each);
+    }
+    rt_grammar_release(grammar);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Reporting
+// ---------------------------------------------------------------------------------------------------------------------
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+typedef struct summary {
+    double mean, p50, p99, p999, max;
+} summary;
+
+static summary summarise(figures *f)
+{
+    summary s = {0};
+    if (f->count == 0)
+        return s;
+    qsort(f->ns, f->count, sizeof *f->ns, by_size);
+    double total = 0;
+    for (size_t i = 0; i < f->count; i++)
+        total += f->ns[i];
+    s.mean = total / (double)f->count / 1e3;
+    s.p50 = f->ns[f->count * 50 / 100] / 1e3;
+    s.p99 = f->ns[f->count * 99 / 100] / 1e3;
+    s.p999 = f->ns[f->count * 999 / 1000] / 1e3;
+    s.max = f->ns[f->count - 1] / 1e3;
+    return s;
+}
+
+static json_t *summary_json(summary s)
+{
+    return json_pack("{s:o,s:o,s:o,s:o,s:o}", "mean", json_figure(s.mean), "p50", json_figure(s.p50), "p99",
+                     json_figure(s.p99), "p999", json_figure(s.p999), "max", json_figure(s.max));
+}
+
+static bool report(mask_run *run, bool as_json)
+{
+    summary mask = summarise(&run->mask), compile = summarise(&run->compile);
+    if (as_json) {
+        return print_json(json_pack(
+            "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:I,s:I}", "schemas", (json_int_t)run->schemas, "compile_failures",
+            (json_int_t)run->compile_failures, "false_accepts", (json_int_t)run->false_accepts, "false_rejects",
+            (json_int_t)run->false_rejects, "clean", (json_int_t)run->clean, "instances", (json_int_t)run->instances, "masks",
+            (json_int_t)run->mask.count, "disagreements", (json_int_t)run->disagreements, "mask_us", summary_json(mask),
+            "compile_us", summary_json(compile), "vocabulary_bytes", (json_int_t)rt_vocabulary_memory(run->vocabulary),
+            "grammar_bytes_mean", (json_int_t)(run->compile.count ? run->memory / run->compile.count : 0),
+            "grammar_bytes_max", (json_int_t)run->largest_grammar));
+    }
+    printf("%ld schemas, %ld refused, %ld clean; %ld instances, %ld wrongly accepted, %ld wrongly refused\n", run->schemas,
+           run->compile_failures, run->clean, run->instances, run->false_accepts, run->false_rejects);
+    printf("mask     mean %.2f  p50 %.2f  p99 %.2f  p99.9 %.2f  max %.2f us  (%zu masks)\n", mask.mean, mask.p50, mask.p99,
+           mask.p999, mask.max, run->mask.count);
+    printf("compile  mean %.2f  p50 %.2f  p99 %.2f  p99.9 %.2f  max %.2f us\n", compile.mean, compile.p50, compile.p99,
+           compile.p999, compile.max);
+    return fflush(stdout) == 0;
+}
+
+int command_mask(int argc, char **argv)
+{
+    const char *model = NULL, *tokenizer = NULL, *tests = NULL, *each = NULL, *spacing = "spaced";
+    bool as_json = false, any_order = false;
+    option options[] = {
+        {"model", OPTION_TEXT, &model, "FILE", "take the tokenizer of this model", 0, 0},
+        {"tokenizer", OPTION_TEXT, &tokenizer, "FILE", "tekken.json, tokenizer.json, tokenizer.model or a folder", 0, 0},
+        {"tests", OPTION_TEXT, &tests, "FILE", "JSON lines {\"id\", \"schema\", \"tests\": [{\"valid\", \"data\"}]}", 0, 0},
+        {"each", OPTION_TEXT, &each, "FILE", "write what came of each schema, one JSON object a line", 0, 0},
+        {"spacing", OPTION_CHOICE, &spacing, "spaced|compact|flexible", "white space that the grammars allow", 0, 0},
+        {"any-order", OPTION_FLAG, &any_order, NULL, "properties in any order", 0, 0},
+        {"json", OPTION_FLAG, &as_json, NULL, "figures as one JSON object", 0, 0},
+    };
+    command_line line = {.command = "mask",
+                         .usage = "--tests FILE [--tokenizer FILE|--model FILE]",
+                         .about = "Compiles each schema and steps its instances through the token masks. Says how many were "
+                                  "judged wrongly, and how long masks and compiling took.",
+                         .options = options,
+                         .option_count = OPTION_COUNT(options)};
+    int exit_code;
+    if (!command_line_parse(&line, argc, argv, &exit_code))
+        return exit_code;
+    if (!tests)
+        return usage_error("mask", "--tests is needed");
+    mask_run run = {.any_order = any_order};
+    run.spacing = spacing[0] == 's' ? RT_JSON_SPACED : spacing[0] == 'c' ? RT_JSON_COMPACT : RT_JSON_FLEXIBLE;
+    exit_code = open_tokenizer("mask", model, tokenizer, &run.tokenizer);
+    if (exit_code != EXIT_DONE)
+        return exit_code;
+    FILE *file = fopen(tests, "rb");
+    if (each)
+        run.each = fopen(each, "wb");
+    if (!file || (each && !run.each)) {
+        exit_code = failure("mask", "%s: cannot be opened", file ? each : tests);
+    } else if (rt_vocabulary_create(run.tokenizer, NULL, &run.vocabulary) != RT_OK) {
+        exit_code = failure("mask", NULL);
+    } else {
+        run.words = calloc((size_t)rt_tokenizer_vocab_size(run.tokenizer) / 32 + 1, sizeof *run.words);
+        char *text = NULL;
+        size_t capacity = 0;
+        long number = 0;
+        json_error_t error;
+        while (run.words && exit_code == EXIT_DONE && getline(&text, &capacity, file) > 0) {
+            number++;
+            json_t *record = json_loads(text, JSON_ALLOW_NUL, &error);
+            if (json_is_object(record))
+                step_line(&run, skip_space(text));
+            else
+                exit_code = failure("mask", "%s: line %ld: not a JSON object", tests, number);
+            json_decref(record);
+        }
+        free(text);
+        if (exit_code == EXIT_DONE && !report(&run, as_json))
+            exit_code = failure("mask", "cannot write to stdout");
+    }
+    if (file)
+        fclose(file);
+    if (run.each)
+        fclose(run.each);
+    free(run.words);
+    free(run.mask.ns);
+    free(run.compile.ns);
+    rt_vocabulary_release(run.vocabulary);
+    rt_tokenizer_close(run.tokenizer);
+    return exit_code;
+}

@@ -1,0 +1,81 @@
+// grammar/lexer.h - the content of a string as a deterministic automaton over code points, built as it is walked.
+//
+// A state is a term of grammar/regex.h; code points fall into classes that no set of the expression tells apart. States and
+// transitions are published with release stores: walking takes no lock, building happens under the grammar's.
+// SPDX-License-Identifier: MIT
+#ifndef RTI_GRAMMAR_LEXER_H
+#define RTI_GRAMMAR_LEXER_H
+
+#include "grammar/regex.h"
+
+enum { RTI_LEXER_DEAD = 0, RTI_LEXER_START = 1 };
+#define RTI_LEXER_UNKNOWN UINT32_MAX
+
+// What a state does with each kind of byte; see grammar/token_set.h.
+typedef struct rti_lexer_profile {
+    uint64_t loop[2];  // ASCII characters that stay in this state
+    uint64_t leave[2]; // ASCII characters that go to another live state
+    bool loop_high;    // every other character stays
+    bool leave_high;   // some other character goes to another live state
+    bool any;          // some character is allowed
+} rti_lexer_profile;
+
+typedef struct rti_lexer_state {
+    rti_regex term;
+    bool beginning;
+    bool accepts;
+    bool finite;          // only finitely many strings from here on
+    uint8_t live;         // 0 unknown, 1 yes, 2 no
+    uint32_t visit, parent;
+    _Atomic uint32_t distance; // characters to the nearest accepting state, plus one; 0 unknown
+    uint32_t *raw;             // before dead states are told apart; only where terms have logic
+    _Atomic uint32_t *next;    // by class
+    _Atomic(rti_lexer_profile *) profile;
+    _Atomic(void *) sets; // token sets by trie node (grammar/token_set.h)
+} rti_lexer_state;
+
+typedef struct rti_lexer {
+    rti_regexes *regexes;
+    rti_pool *pool;
+    rti_regex term;
+    uint16_t ascii[128]; // class of a character
+    uint32_t *starts;    // classes of the others: from starts[i] on, class high[i]
+    uint16_t *high;
+    uint32_t high_count;
+    uint32_t class_count;
+    uint32_t *samples; // one code point of each class
+    rti_lexer_state *chunks[RTI_CHUNKS];
+    uint32_t count, limit, visit;
+    rti_id_table table;
+    bool bounded;       // some terminal bounds its length from above
+    uint32_t plain;     // the terminal that adds nothing to it, plus one
+} rti_lexer;
+
+rti_lexer *rti_lexer_new(rti_regexes *regexes, rti_regex term, uint32_t limit);
+
+static inline rti_lexer_state *rti_lexer_at(const rti_lexer *lexer, uint32_t state)
+{
+    uint32_t chunk = rti_chunk_of(state);
+    return &lexer->chunks[chunk][state - rti_chunk_first(chunk)];
+}
+
+uint32_t rti_lexer_class_of(const rti_lexer *lexer, uint32_t code_point);
+
+// The next state, or RTI_LEXER_UNKNOWN: then rti_lexer_build finds it (under the lock, inside a way out).
+static inline uint32_t rti_lexer_peek(const rti_lexer *lexer, uint32_t state, uint32_t code_class)
+{
+    return atomic_load_explicit(&rti_lexer_at(lexer, state)->next[code_class], memory_order_acquire);
+}
+uint32_t rti_lexer_build(rti_lexer *lexer, uint32_t state, uint32_t code_class);
+
+// All under the lock.
+uint32_t rti_lexer_step(rti_lexer *lexer, uint32_t state, uint32_t code_point);
+bool rti_lexer_is_live(rti_lexer *lexer, uint32_t state);
+uint32_t rti_lexer_distance(rti_lexer *lexer, uint32_t state); // UINT32_MAX: none
+const rti_lexer_profile *rti_lexer_profile_of(rti_lexer *lexer, uint32_t state);
+bool rti_lexer_matches(rti_lexer *lexer, const char *text, size_t size);
+// Whether from each state every length from the shortest on can be had, so that length bounds may be counted apart.
+// Looks at no more than `most` states; false when it cannot tell.
+bool rti_lexer_lengths_are_free(rti_lexer *lexer, uint32_t most);
+
+#endif

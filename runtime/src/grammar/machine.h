@@ -1,0 +1,101 @@
+// grammar/machine.h - walking a grammar byte by byte.
+//
+// A walk is a set of threads, each one way to read what came so far: what it is inside of, and a stack of open containers.
+// Stacks are frames linked to their parents, each kept once, so that threads on equal stacks are equal and fall together.
+// Every thread can be completed: a step that would lead nowhere is not taken.
+// SPDX-License-Identifier: MIT
+#ifndef RTI_GRAMMAR_MACHINE_H
+#define RTI_GRAMMAR_MACHINE_H
+
+#include "grammar/grammar.h"
+
+typedef enum rti_thread_kind {
+    RTI_THREAD_VALUE,       // a: node
+    RTI_THREAD_LITERAL,     // a: place in the trie of literals
+    RTI_THREAD_NUMBER,      // a: automaton, b: state; n: zeros held back, h: hash
+    RTI_THREAD_STRING,      // a: terminal, b: state, n: characters, part: of a character, t: excluded strings, h: hash
+    RTI_THREAD_KEY_STRING,  // the same for a key; c: its class
+    RTI_THREAD_KEY,         // a: place in the trie of keys
+    RTI_THREAD_KEY_OPEN,    // before a key
+    RTI_THREAD_OBJECT_OPEN, // after {
+    RTI_THREAD_COLON,       // a: node of the value
+    RTI_THREAD_COLON_SPACE, // a: node
+    RTI_THREAD_COMMA_SPACE, // then a key or an item
+    RTI_THREAD_ARRAY_OPEN,  // after [
+    RTI_THREAD_ITEM,        // before an item
+    RTI_THREAD_AFTER,       // a value is complete
+    RTI_THREAD_FREE,        // text before a trigger; a: state
+} rti_thread_kind;
+
+typedef struct rti_thread {
+    uint32_t kind, frame, a, b, n, part, t, c;
+    uint64_t h; // of the string so far, where equal ones must be told; 0: not needed
+} rti_thread;
+
+typedef enum rti_frame_kind { RTI_FRAME_ROOT, RTI_FRAME_OBJECT, RTI_FRAME_ARRAY } rti_frame_kind;
+
+typedef struct rti_frame {
+    uint32_t kind, parent, block, position, count, seen_keys, depth, marks;
+    uint64_t seen;       // objects: free properties; arrays: counts of conditions, 16 bits each
+    uint32_t next;       // in its hash bucket
+} rti_frame;
+
+typedef struct rti_seen { // keys or items that must not come again: a list to the end
+    uint64_t hash;
+    uint32_t before, length, next;
+} rti_seen;
+
+typedef struct rti_machine {
+    rt_grammar *g;
+    rt_host host;
+    rti_thread *threads; // a stack of lists
+    uint32_t thread_count, thread_capacity;
+    rti_frame *frames;
+    uint32_t frame_count, frame_capacity;
+    uint32_t *frame_buckets, frame_bucket_count;
+    rti_seen *seen;
+    uint32_t seen_count, seen_capacity;
+    uint32_t *seen_buckets, seen_bucket_count;
+    rt_result error; // the first failure; every step afterwards finds nothing
+} rti_machine;
+
+enum { RTI_THREADS_MAX = 16384, RTI_SPACES_MAX = 16 };
+
+rt_result rti_machine_begin(rti_machine *m, rt_grammar *g, const rt_host *host);
+void rti_machine_end(rti_machine *m);
+
+// Pushes the threads at the start of the grammar.
+void rti_machine_start(rti_machine *m);
+
+// Steps threads [from, to) over a byte; what comes out is pushed behind them. Returns how many.
+uint32_t rti_machine_step(rti_machine *m, uint32_t from, uint32_t to, uint8_t byte);
+
+// A string thread's closing quote: pushes what follows. `thread` is at the boundary of a character.
+void rti_machine_close_string(rti_machine *m, const rti_thread *thread);
+
+// Frames made after a mark may be forgotten again.
+typedef struct rti_machine_mark {
+    uint32_t frames, seen;
+} rti_machine_mark;
+rti_machine_mark rti_machine_here(const rti_machine *m);
+void rti_machine_forget(rti_machine *m, rti_machine_mark mark);
+
+bool rti_thread_may_end(rti_machine *m, const rti_thread *thread);
+
+// The next state of a string's automaton, built if need be; RTI_LEXER_DEAD after a failure.
+uint32_t rti_machine_next(rti_machine *m, rti_lexer *lexer, uint32_t state, uint32_t code_class);
+uint32_t rti_machine_distance(rti_machine *m, rti_lexer *lexer, uint32_t state);
+
+// Runs `work` under the grammar's lock with a way out; a failure is kept in m->error.
+void rti_machine_locked(rti_machine *m, void (*work)(rt_grammar *g, void *user), void *user);
+
+// strings
+bool rti_string_accepts(rti_machine *m, const rti_thread *thread);
+// The thread after one whole character; false: dead.
+bool rti_string_character(rti_machine *m, rti_thread *thread, uint32_t code);
+// One byte inside a string, not its closing quote.
+bool rti_string_byte(rti_machine *m, rti_thread *thread, uint8_t byte);
+
+rti_thread *rti_machine_push(rti_machine *m);
+
+#endif

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: MIT
+#include "grammar/token_set.h"
+
+#include <string.h>
+
+enum { RICH = 16 }; // characters that loop, from which on bit sets are quicker than walking
+
+typedef struct walk {
+    rti_machine *m;
+    const rt_vocabulary *v;
+    rti_set_scratch *s;
+    const rti_terminal *terminal; // plain
+    uint32_t start;               // state
+    bool root, based;             // based: tokens that only loop are in the bits already
+    bool json, bounded, pure;
+    uint32_t pure_state, reach;
+    uint64_t leave[2];
+    bool leave_high;
+} walk;
+
+void rti_set_scratch_end(rti_machine *m, rti_set_scratch *s)
+{
+    const rt_host *h = &m->host;
+    size_t words = m->g->vocabulary->words;
+    rti_release(h, s->bits, words * sizeof *s->bits);
+    rti_release(h, s->inside, s->inside_capacity * sizeof *s->inside);
+    rti_release(h, s->inside_characters, s->inside_characters_capacity);
+    rti_release(h, s->leaving, s->leaving_capacity * sizeof *s->leaving);
+    rti_release(h, s->leaving_characters, s->leaving_characters_capacity);
+    memset(s, 0, sizeof *s);
+}
+
+static bool room(rti_machine *m, void **items, uint32_t *capacity, uint32_t needed, size_t size)
+{
+    size_t have = *capacity;
+    if (needed <= have) return true;
+    if (!rti_array_reserve(&m->host, items, &have, needed, size)) {
+        if (m->error == RT_OK) m->error = rti_fail(&m->host, RT_ERROR_OUT_OF_MEMORY, "grammar: no memory for a mask");
+        return false;
+    }
+    *capacity = (uint32_t)have;
+    return true;
+}
+
+typedef struct profile_request {
+    rti_lexer *lexer;
+    uint32_t state;
+    const rti_lexer_profile *profile;
+} profile_request;
+
+static void build_profile(rt_grammar *g, void *user)
+{
+    (void)g;
+    profile_request *r = user;
+    r->profile = rti_lexer_profile_of(r->lexer, r->state);
+}
+
+static const rti_lexer_profile *profile_of(rti_machine *m, rti_lexer *lexer, uint32_t state)
+{
+    const rti_lexer_profile *known = atomic_load_explicit(&rti_lexer_at(lexer, state)->profile, memory_order_acquire);
+    if (known != NULL) return known;
+    static const rti_lexer_profile nothing;
+    profile_request r = { lexer, state, NULL };
+    rti_machine_locked(m, build_profile, &r);
+    return r.profile != NULL ? r.profile : &nothing;
+}
+
+static void note_reach(walk *w, uint32_t characters, uint32_t state)
+{
+    if (!w->bounded) return;
+    uint32_t distance = rti_machine_distance(w->m, w->terminal->lexer, state);
+    w->reach = RTI_MAX(w->reach, characters + RTI_MIN(distance, 1u << 20));
+}
+
+static void add_inside(walk *w, uint32_t token, uint32_t characters, uint32_t state, bool escaped)
+{
+    rti_set_scratch *s = w->s;
+    for (; token != RTI_NO_TOKEN; token = w->v->same[token]) {
+        if (w->root) rti_mask_set(s->bits, token);
+        if (w->root && !escaped) continue;
+        if (!room(w->m, (void **)&s->inside, &s->inside_capacity, s->inside_count + 1, sizeof *s->inside) ||
+            !room(w->m, (void **)&s->inside_characters, &s->inside_characters_capacity, s->inside_count + 1, 1)) {
+            return;
+        }
+        s->inside[s->inside_count] = token;
+        s->inside_characters[s->inside_count++] = (uint8_t)RTI_MIN(characters, 255u);
+    }
+    if (state != w->pure_state) w->pure = false;
+    note_reach(w, characters, state);
+}
+
+static void add_leaving(walk *w, uint32_t node, uint32_t characters)
+{
+    const rt_vocabulary *v = w->v;
+    rti_set_scratch *s = w->s;
+    uint32_t low = 0, high = v->quote_node_count;
+    while (high - low > 1) {
+        uint32_t middle = (low + high) / 2;
+        if (v->quote_nodes[middle] <= node) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    uint32_t from = v->quote_from[low], count = v->quote_from[low + 1] - from;
+    if (!room(w->m, (void **)&s->leaving, &s->leaving_capacity, 2 * (s->leaving_count + count), sizeof *s->leaving) ||
+        !room(w->m, (void **)&s->leaving_characters, &s->leaving_characters_capacity, s->leaving_count + count, 1)) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        s->leaving[2 * s->leaving_count] = v->quotes[from + i].token;
+        s->leaving[2 * s->leaving_count + 1] = v->quotes[from + i].tail;
+        s->leaving_characters[s->leaving_count++] = (uint8_t)RTI_MIN(characters, 255u);
+    }
+}
+
+// Every token at or below a node whose bytes all loop.
+static void add_stretch(walk *w, const rti_trie_node *n, uint32_t characters, uint32_t leads, uint32_t state, bool escaped)
+{
+    const rt_vocabulary *v = w->v;
+    for (uint32_t i = n->from; i < n->to; i++) {
+        uint32_t token = v->order[i];
+        if (n->high && (v->raw[token / 32] >> (token % 32) & 1) == 0) continue;
+        uint32_t more = v->characters[token] - RTI_MIN(leads, (uint32_t)v->characters[token]);
+        if (w->root) rti_mask_set(w->s->bits, token);
+        if (!w->root || escaped) {
+            rti_set_scratch *s = w->s;
+            if (!room(w->m, (void **)&s->inside, &s->inside_capacity, s->inside_count + 1, sizeof *s->inside) ||
+                !room(w->m, (void **)&s->inside_characters, &s->inside_characters_capacity, s->inside_count + 1, 1)) {
+                return;
+            }
+            s->inside[s->inside_count] = token;
+            s->inside_characters[s->inside_count++] = (uint8_t)RTI_MIN(characters + more, 255u);
+        }
+        if (w->bounded) note_reach(w, characters + more, state);
+    }
+    if (state != w->pure_state) w->pure = false;
+}
+
+static bool all_loop(const rti_lexer_profile *p, const rti_trie_node *n)
+{
+    return (n->bytes[0] & ~p->loop[0]) == 0 && (n->bytes[1] & ~p->loop[1]) == 0 && (!n->high || p->loop_high);
+}
+
+static bool some_leave(const walk *w, const rti_trie_node *n)
+{
+    return (n->bytes[0] & w->leave[0]) != 0 || (n->bytes[1] & w->leave[1]) != 0 || (n->high && w->leave_high);
+}
+
+// leads: first bytes of characters since the token began; characters: decoded ones since the string or the token began.
+static void visit(walk *w, uint32_t node, rti_thread t, uint32_t characters, uint32_t leads, bool on_base, bool escaped)
+{
+    const rt_vocabulary *v = w->v;
+    const rti_lexer_profile *p = t.part == 0 && !on_base ? profile_of(w->m, w->terminal->lexer, t.b) : NULL;
+    for (uint32_t i = 0; i < v->nodes[node].children && w->m->error == RT_OK; i++) {
+        uint32_t child = v->nodes[node].first + i;
+        const rti_trie_node *n = &v->nodes[child];
+        if (on_base && !some_leave(w, n)) continue;
+        uint32_t lead = leads + ((n->byte & 0xC0) != 0x80);
+        if (w->json && n->byte == '"' && t.part == 0) {
+            if (rti_lexer_at(w->terminal->lexer, t.b)->accepts) add_leaving(w, child, characters);
+            continue;
+        }
+        if (p != NULL && all_loop(p, n)) {
+            // A stretch that begins in the middle of nothing: its bytes loop from here on.
+            add_stretch(w, n, characters, leads, t.b, escaped);
+            continue;
+        }
+        rti_thread next = t;
+        bool escape = w->json && t.part == 0 && n->byte == '\\';
+        if (!rti_string_byte(w->m, &next, n->byte)) continue;
+        uint32_t count = characters + (next.part == 0);
+        bool base = on_base && next.part == 0 && next.b == w->start && !escape;
+        if (n->token != RTI_NO_TOKEN && !base) {
+            add_inside(w, n->token, next.part == 0 ? count : count + 1, next.b, escaped || escape);
+        }
+        if (n->children != 0) visit(w, child, next, count, lead, base, escaped || escape);
+    }
+}
+
+static void make_base(walk *w, const rti_lexer_profile *p)
+{
+    const rt_vocabulary *v = w->v;
+    uint32_t *bits = w->s->bits, words = v->words;
+    uint32_t loops = (uint32_t)(__builtin_popcountll(p->loop[0]) + __builtin_popcountll(p->loop[1]));
+    w->based = loops >= RICH;
+    if (!w->based) {
+        memset(bits, 0, words * sizeof *bits);
+        return;
+    }
+    memcpy(bits, w->json ? v->plain : v->raw, words * sizeof *bits);
+    for (uint32_t code = w->json ? 0x20 : 0; code < 128; code++) {
+        if ((p->loop[code / 64] >> (code % 64) & 1) != 0) continue;
+        const uint32_t *holds = v->holds + (size_t)code * words;
+        for (uint32_t i = 0; i < words; i++) bits[i] &= ~holds[i];
+    }
+    if (!p->loop_high) {
+        for (uint32_t i = 0; i < words; i++) bits[i] &= ~v->holds_high[i];
+    }
+    w->leave[0] = p->leave[0];
+    w->leave[1] = p->leave[1];
+    w->leave_high = p->leave_high;
+    if (w->json) {
+        if (p->any) w->leave['\\' / 64] |= 1ull << ('\\' % 64);
+        w->leave['"' / 64] |= 1ull << ('"' % 64);
+    }
+    note_reach(w, v->longest, w->start);
+}
+
+// A state that goes on exactly as another one does: the start of [a-z]+ and what comes after the first letter.
+static uint32_t twin_of(rti_machine *m, rti_lexer *lexer, uint32_t state)
+{
+    const rti_lexer_state *s = rti_lexer_at(lexer, state);
+    for (uint32_t c = 0; c < lexer->class_count && c < 32; c++) {
+        uint32_t other = rti_machine_next(m, lexer, state, c);
+        if (other == state) return state;
+        if (other == RTI_LEXER_DEAD) continue;
+        if (s->accepts && !rti_lexer_at(lexer, other)->accepts) continue;
+        bool same = true;
+        for (uint32_t k = 0; k < lexer->class_count && same; k++) {
+            same = rti_machine_next(m, lexer, state, k) == rti_machine_next(m, lexer, other, k);
+        }
+        if (same) return other;
+    }
+    return state;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Keeping
+// ---------------------------------------------------------------------------------------------------------------------
+
+typedef struct keep_request {
+    walk *w;
+    rti_pool *pool;
+    _Atomic(void *) *list;
+    uint32_t node, depth;
+    const rti_token_set_t *share; // takes over the contents of this one
+    const rti_token_set_t *result;
+} keep_request;
+
+static void *copy(rti_pool *pool, const void *items, size_t size)
+{
+    void *kept = rti_pool_take(pool, size + 1);
+    if (size != 0) memcpy(kept, items, size);
+    return kept;
+}
+
+static void sort_leaving(rti_pool *pool, const walk *w, rti_token_set_t *set)
+{
+    const rti_set_scratch *s = w->s;
+    uint32_t tails = w->v->tail_count;
+    uint32_t *from = rti_pool_take_array(pool, tails + 2, sizeof *from);
+    uint32_t *tokens = rti_pool_take_array(pool, s->leaving_count + 1, sizeof *tokens);
+    uint8_t *characters = rti_pool_take(pool, s->leaving_count + 1);
+    for (uint32_t i = 0; i < s->leaving_count; i++) from[s->leaving[2 * i + 1] + 2]++;
+    for (uint32_t i = 2; i <= tails + 1; i++) from[i] += from[i - 1];
+    for (uint32_t i = 0; i < s->leaving_count; i++) {
+        uint32_t at = from[s->leaving[2 * i + 1] + 1]++;
+        tokens[at] = s->leaving[2 * i];
+        characters[at] = s->leaving_characters[i];
+    }
+    set->tail_from = from;
+    set->leaving = tokens;
+    set->leaving_characters = characters;
+}
+
+static void keep(rt_grammar *g, void *user)
+{
+    (void)g;
+    keep_request *r = user;
+    rti_token_set_t *set = rti_pool_take(r->pool, sizeof *set);
+    if (r->share != NULL) {
+        *set = *r->share;
+    } else {
+        const walk *w = r->w;
+        const rti_set_scratch *s = w->s;
+        set->depth = r->depth;
+        set->pure = w->pure;
+        set->state = w->pure_state;
+        set->reach = w->reach;
+        set->inside_count = s->inside_count;
+        set->inside = copy(r->pool, s->inside, s->inside_count * sizeof *s->inside);
+        set->inside_characters = copy(r->pool, s->inside_characters, s->inside_count);
+        if (w->root) set->bits = copy(r->pool, s->bits, w->v->words * sizeof *s->bits);
+        sort_leaving(r->pool, w, set);
+    }
+    set->node = r->node;
+    set->next = atomic_load_explicit(r->list, memory_order_relaxed);
+    atomic_store_explicit(r->list, set, memory_order_release);
+    r->result = set;
+}
+
+// The vocabulary's own sets have their own lock and memory.
+static void keep_free(rti_machine *m, keep_request *r)
+{
+    rt_vocabulary *v = m->g->vocabulary;
+    pthread_mutex_lock(&v->lock);
+    jmp_buf way_out;
+    v->pool.way_out = &way_out;
+    r->pool = &v->pool;
+    if (setjmp(way_out) == 0) {
+        keep(m->g, r);
+    } else {
+        m->error = v->pool.result;
+    }
+    v->pool.way_out = NULL;
+    pthread_mutex_unlock(&v->lock);
+}
+
+static const rti_token_set_t *find(_Atomic(void *) *list, uint32_t node)
+{
+    const rti_token_set_t *set = atomic_load_explicit(list, memory_order_acquire);
+    while (set != NULL && set->node != node) set = set->next;
+    return set;
+}
+
+const rti_token_set_t *rti_token_set_of(rti_machine *m, rti_set_scratch *s, const rti_thread *thread, uint32_t node, uint32_t depth)
+{
+    rt_grammar *g = m->g;
+    const rti_terminal *own = &g->terminals[thread->a];
+    rti_lexer *lexer = own->lexer;
+    bool free_string = lexer->term == RTI_REGEX_ALL && !own->raw;
+    _Atomic(void *) *list = free_string ? &g->vocabulary->free_sets : &rti_lexer_at(lexer, thread->b)->sets;
+    const rti_token_set_t *known = find(list, node);
+    if (known != NULL || m->error != RT_OK) return known;
+    keep_request r = { .pool = &g->pool, .list = list, .node = node, .depth = depth };
+    uint32_t twin = free_string ? thread->b : twin_of(m, lexer, thread->b);
+    if (twin != thread->b) {
+        rti_thread other = *thread;
+        other.b = twin;
+        r.share = rti_token_set_of(m, s, &other, node, depth);
+        if (r.share == NULL) return NULL;
+        rti_machine_locked(m, keep, &r);
+        return r.result;
+    }
+    walk w = { .m = m, .v = g->vocabulary, .s = s, .terminal = &g->terminals[own->plain], .start = thread->b, .root = node == 0,
+               .json = !own->raw, .bounded = lexer->bounded, .pure = true, .pure_state = thread->b };
+    s->inside_count = s->leaving_count = 0;
+    if (w.root) {
+        if (s->bits == NULL) s->bits = rti_allocate(&m->host, w.v->words * sizeof *s->bits);
+        if (s->bits == NULL) {
+            m->error = rti_fail(&m->host, RT_ERROR_OUT_OF_MEMORY, "grammar: no memory for a mask");
+            return NULL;
+        }
+        make_base(&w, profile_of(m, lexer, thread->b));
+    }
+    rti_thread t = { .kind = RTI_THREAD_STRING, .a = own->plain, .b = thread->b, .t = RTI_OUTSIDE };
+    uint32_t leads = 0;
+    for (uint32_t i = 0; i < depth; i++) {
+        leads += (w.v->bytes[w.v->offsets[w.v->order[w.v->nodes[node].from]] + i] & 0xC0) != 0x80;
+    }
+    visit(&w, node, t, 0, leads, w.based, false);
+    if (m->error != RT_OK) return NULL;
+    r.w = &w;
+    if (free_string) {
+        keep_free(m, &r);
+    } else {
+        rti_machine_locked(m, keep, &r);
+    }
+    return r.result;
+}

@@ -44,7 +44,7 @@ uint32_t rpi_pacer_frame(rpi_pacer *pacer, const rp_world *world, uint32_t frame
         pacer->hold_frames--;
     } else if (frame_us > target * COMFORT && over > 0) {
         pacer->budget_us = clamp(def, pacer->budget_us - over); // close to the edge: give back just that much
-    } else {
+    } else if (pacer->used_us * 2 >= pacer->budget_us) { // a budget that nobody used has proved nothing
         bool near_ceiling = pacer->budget_us > pacer->ceiling_us * 0.9;
         // Where the game does not wait for a display, its frame says how much room is left.
         double room = target * COMFORT - frame_us;

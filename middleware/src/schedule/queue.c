@@ -149,6 +149,7 @@ bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns)
     rpi_turn *turn;
     while ((turn = next_waiting(world, now_ns)) != NULL) {
         if (world->detail_level >= 3 && is_crowd(turn) && !turn->is_warm && answer_authored(world, turn)) {
+            follow_detail(world);
             any = true;
             continue;
         }

@@ -28,7 +28,7 @@
 #define ULABEL "(?:(?:[A-Za-z0-9]|[\\u0080-\\u{10FFFF}])(?:(?:[A-Za-z0-9-]|[\\u0080-\\u{10FFFF}])*(?:[A-Za-z0-9]|[\\u0080-\\u{10FFFF}]))?)"
 #define IDN_EMAIL "(?:" UATEXT "+(?:\\." UATEXT "+)*)@(?:" ULABEL "(?:\\." ULABEL ")*)"
 #define ESCAPED "%[0-9A-Fa-f]{2}"
-#define UNRESERVED "A-Za-z0-9._~-"
+#define UNRESERVED "A-Za-z0-9._~\\-"
 #define SUB "!$&'()*+,;="
 #define URI_OF(extra, private)                                                                                         \
     "(?://(?:(?:[" UNRESERVED SUB ":" extra "]|" ESCAPED ")*@)?(?:\\[(?:" IPV6 "|[vV][0-9A-Fa-f]+\\.[" UNRESERVED SUB ":]+)\\]|(?:["         \

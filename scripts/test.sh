@@ -136,6 +136,9 @@ step "premake evaluator" lua5.4 tests/premake_evaluator.lua
 step "premake evaluator agrees with premake5" tests/premake_agreement.sh
 run_group release
 run_group sanitize
+for script in tests/cli/*.sh; do
+    step "cli/$(basename "$script" .sh)" env REPARTEE=build/release/repartee "$script"
+done
 if [ -n "$(find tests/fuzz -name 'fuzz_*.c' 2>/dev/null)" ]; then
     # Only the fuzz targets: clang need not compile the rest.
     # shellcheck disable=SC2046

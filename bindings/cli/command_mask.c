@@ -260,6 +260,7 @@ static void step_line(mask_run *run, const char *line)
     def.spacing = run->spacing;
     def.any_property_order = run->any_order;
     rt_grammar *grammar = NULL;
+    size_t masks_before = run->mask.count;
     uint64_t start = clock_ns();
     rt_result result = rt_grammar_create(run->vocabulary, &def, &grammar);
     uint64_t end = clock_ns();
@@ -285,6 +286,10 @@ static void step_line(mask_run *run, const char *line)
         json_object_set_new(each, "false_accepts", json_integer(accepts));
         json_object_set_new(each, "false_rejects", json_integer(rejects));
         json_object_set_new(each, "compile_us", json_real((double)(end - start) / 1e3));
+        uint32_t slowest = 0;
+        for (size_t i = masks_before; i < run->mask.count; i++)
+            slowest = run->mask.ns[i] > slowest ? run->mask.ns[i] : slowest;
+        json_object_set_new(each, "mask_us_max", json_real(slowest / 1e3));
         char *text = json_dumps(each, JSON_COMPACT);
         if (text)
             fprintf(run->each, "%s\n", text);

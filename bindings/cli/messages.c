@@ -96,6 +96,10 @@ bool conversation_read(const json_t *json, conversation *c, char problem[256])
         snprintf(problem, 256, "an object with \"messages\", a list, was expected");
         return false;
     }
+    if (tools && !json_is_null(tools) && !json_is_array(tools)) {
+        snprintf(problem, 256, "\"tools\" is no list");
+        return false;
+    }
     size_t count = json_array_size(messages);
     c->messages = calloc(2 * count + 1, sizeof *c->messages);
     c->owned = calloc(2 * count + 1, sizeof *c->owned);
@@ -112,7 +116,7 @@ bool conversation_read(const json_t *json, conversation *c, char problem[256])
             return false;
         }
     }
-    if (tools && !json_is_null(tools) && !(json_is_array(tools) && json_array_size(tools) == 0))
+    if (json_array_size(tools) > 0)
         c->tools = json_dumps(tools, JSON_COMPACT);
     return true;
 }

@@ -99,9 +99,12 @@ typedef struct rt_text_stream {
     bool started; // false until the first token: SentencePiece drops the prefix space there
 } rt_text_stream;
 
+// Room that is always enough for what one token adds.
+#define RT_TEXT_STREAM_BYTES(longest_piece) ((size_t)(longest_piece) * 3 + 16)
+
 // Adds one token and gives the text that is complete now: always whole, valid UTF-8 (an invalid part becomes U+FFFD).
-// `out` takes up to `capacity` bytes; RT_TEXT_STREAM_BYTES(longest piece) is always enough, as is
-// rt_tokenizer_longest_piece() * 3 + 16. *size may be 0. TOO_LARGE leaves the stream as it was.
+// `out` takes up to `capacity` bytes; RT_TEXT_STREAM_BYTES(rt_tokenizer_longest_piece(tokenizer)) is always enough. *size
+// may be 0. TOO_LARGE leaves the stream as it was.
 RT_API rt_result rt_text_stream_push(rt_text_stream *stream, const rt_tokenizer *tokenizer, rt_token id, char *out,
                                      size_t capacity, size_t *size);
 // What is left at the end: nothing, or U+FFFD for a character that never got its tail. At most 12 bytes.

@@ -245,7 +245,7 @@ static rt_result index_tokens(const building *b)
     if (!rti_piece_map_create(b->host, &t->map, pieces, (size_t)t->count))
         return no_memory(b);
     for (int i = 0; i < 256; i++)
-        t->byte_ids[i] = -1;
+        t->byte_ids[i] = t->letter_ids[i % 128] = -1;
     for (int32_t id = 0; id < t->count; id++) {
         if (t->types[id] == RTI_PIECE_BYTE)
             t->byte_ids[(uint8_t)rti_piece_text(&t->bytes, id)[0]] = id;
@@ -260,27 +260,30 @@ static rt_result index_tokens(const building *b)
         t->longest_spelling = RTI_MAX(t->longest_spelling, rti_piece_size(pieces, id));
         if (is_byte_level(t) && rti_piece_size(pieces, id) == 1)
             t->byte_ids[(uint8_t)rti_piece_text(pieces, id)[0]] = id;
+        else if (rti_piece_size(pieces, id) == 1 && !(rti_piece_text(pieces, id)[0] & 0x80))
+            t->letter_ids[(uint8_t)rti_piece_text(pieces, id)[0]] = id;
     }
     return RT_OK;
 }
 
-// Merges of a Tekken vocabulary: all ways to cut a token into two tokens; its id is the rank.
-static rt_result merges_from_ranks(const building *b)
+// Where two tokens merge because their join is a token: all ways to cut each into two. Priorities are the ids (Tekken's
+// ranks) or follow the scores.
+static rt_result merges_from_pieces(const building *b)
 {
     rt_tokenizer *t = b->t;
+    const rti_pieces *pieces = t->map.pieces;
     if (!rti_merge_map_create(b->host, &t->merges, (size_t)t->count * 2))
         return no_memory(b);
     for (int32_t id = 0; id < t->count; id++) {
-        if (!is_findable(t, id))
+        const char *text = rti_piece_text(pieces, id);
+        size_t size = rti_piece_size(pieces, id);
+        if (!is_findable(t, id) || rti_piece_map_find(&t->map, text, size) != id)
             continue;
-        const char *text = rti_piece_text(&t->bytes, id);
-        size_t size = rti_piece_size(&t->bytes, id);
+        uint32_t priority = t->priorities ? t->priorities[id] : (uint32_t)id;
         for (size_t cut = 1; cut < size; cut++) {
-            // Prefixes are asked first: few of a long token are tokens, so that this stays linear in practice.
             int32_t left = rti_piece_map_find(&t->map, text, cut);
             int32_t right = left < 0 ? -1 : rti_piece_map_find(&t->map, text + cut, size - cut);
-            if (right >= 0 &&
-                !rti_merge_map_add(b->host, &t->merges, (rti_merge){left, right, id, (uint32_t)id}))
+            if (right >= 0 && !rti_merge_map_add(b->host, &t->merges, (rti_merge){left, right, id, priority}))
                 return no_memory(b);
         }
     }
@@ -555,14 +558,16 @@ static rt_result build_rules(const building *b)
     const rti_tokenizer_source *s = b->source;
     rt_result result = RT_OK;
     if (t->kind == RTI_TOKENIZER_RANK_BPE)
-        result = merges_from_ranks(b);
+        result = merges_from_pieces(b);
     else if (t->kind == RTI_TOKENIZER_BYTE_BPE || t->kind == RTI_TOKENIZER_TEXT_BPE)
         result = merges_from_list(b);
     else if (t->kind == RTI_TOKENIZER_SCORE_BPE)
         result = rank_scores(b);
     else
         result = build_unigram(b);
-    if (result == RT_OK && t->merges.slots)
+    if (result == RT_OK && t->kind == RTI_TOKENIZER_SCORE_BPE)
+        result = merges_from_pieces(b);
+    else if (result == RT_OK && t->merges.slots)
         result = find_ordered(b);
     if (result == RT_OK)
         result = add_user_defined(b);
@@ -595,6 +600,9 @@ static rt_result build(const building *b)
         return result;
     t->normalizer.nfc |= t->split.nfc;
     t->ignore_merges = s->ignore_merges || t->split.ignore_merges || t->kind == RTI_TOKENIZER_RANK_BPE;
+    // Some files name a control token as the unknown one: text must not produce it.
+    if (t->unknown >= 0 && t->types[t->unknown] != RTI_PIECE_UNKNOWN && t->types[t->unknown] != RTI_PIECE_NORMAL)
+        t->unknown = -1;
     bool all_bytes = true;
     for (int i = 0; i < 256; i++)
         all_bytes &= t->byte_ids[i] >= 0;

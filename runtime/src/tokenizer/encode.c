@@ -159,6 +159,7 @@ static bool encode_normalized(rti_encoder *e, const char *begin, const char *end
     bool ok = rti_normalize(t, begin, (size_t)(end - begin), e->continues, &text, &capacity, &size) &&
               (t->split.step_count ? encode_stepwise(e, text, text + size) : encode_marked_words(e, text, text + size));
     e->continues |= t->normalizer.prefix_first_only;
+    memset(e->known, 0, sizeof(e->known)); // they stand in this text
     rti_release(&t->host, text, capacity);
     return ok;
 }

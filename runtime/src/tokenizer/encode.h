@@ -13,6 +13,15 @@ typedef struct rti_scratch {
 
 typedef struct rti_merging rti_merging; // merge_long.c
 
+// A word that was merged earlier in this call: where it stands in the text, and its tokens among the ids.
+typedef struct rti_known_word {
+    const char *text;
+    uint32_t size; // 0: none
+    uint32_t count;
+    size_t first;
+} rti_known_word;
+#define RTI_KNOWN_WORDS 256
+
 typedef struct rti_encoder {
     const rt_tokenizer *tokenizer;
     rt_host host;
@@ -21,11 +30,13 @@ typedef struct rti_encoder {
     size_t count;
     bool continues;        // no prefix space
     bool previous_unknown; // for fuse_unknown
+    bool met_unknown;      // since it was last set to false
     void *match;           // of split_regex.c
     rti_merging *merging;  // of merge_long.c
     rti_scratch symbols;   // of merge.c: the symbols of a long word
     rti_scratch splits;    // of merge.c, where pieces are taken apart again
     rti_scratch paths;     // of unigram.c
+    rti_known_word known[RTI_KNOWN_WORDS];
 } rti_encoder;
 
 static inline void rti_encoder_emit(rti_encoder *e, int32_t id)

@@ -7,7 +7,7 @@
 
 #include "tokenizer/unicode.h"
 
-#define SHORT_WORD 48 // symbols
+#define SHORT_WORD 48 // bytes
 
 void *rti_scratch_get(const rt_host *host, rti_scratch *scratch, size_t bytes)
 {
@@ -29,7 +29,7 @@ static inline rti_pair find_pair(const rti_encoder *e, const char *word, int32_t
                                  uint32_t right_end)
 {
     const rt_tokenizer *t = e->tokenizer;
-    if (t->kind == RTI_TOKENIZER_SCORE_BPE) {
+    if (left < 0 || right < 0) { // SentencePiece: a character that is no piece can still be part of one
         size_t size = right_end - left_start;
         int32_t id = size <= t->longest_spelling ? rti_piece_map_find(&t->map, word + left_start, size) : -1;
         return id < 0 ? (rti_pair){RTI_NO_MERGE, -1} : (rti_pair){t->priorities[id], id};
@@ -62,6 +62,7 @@ void rti_encode_unknown(rti_encoder *e, const char *text, size_t size)
         e->previous_unknown = false;
         return;
     }
+    e->met_unknown = true;
     if (t->unknown < 0)
         return;
     if (!e->previous_unknown || !t->fuse_unknown)
@@ -125,7 +126,7 @@ static size_t first_symbols(const rti_encoder *e, const char *word, size_t size,
     }
     for (size_t i = 0; i < size;) {
         size_t length = (size_t)rti_utf8_length(word[i]);
-        int32_t id = rti_piece_map_find(&t->map, word + i, length);
+        int32_t id = length == 1 ? t->letter_ids[(uint8_t)word[i]] : rti_piece_map_find(&t->map, word + i, length);
         if (id >= 0 || t->kind == RTI_TOKENIZER_SCORE_BPE) {
             symbols[count++] = (rti_symbol){id, (uint32_t)i};
         } else if (t->byte_fallback) {
@@ -204,22 +205,50 @@ static bool merge_word(rti_encoder *e, const char *word, size_t size, int32_t *s
     return emit_symbols(e, word, size, symbols, count);
 }
 
+// Texts repeat their words: what was merged before in this call is copied. Words with an unknown character are left
+// out, since how those come out depends on what stands before.
+static bool merge_known_word(rti_encoder *e, const char *word, size_t size, uint64_t hash, int32_t *single)
+{
+    if (size > SHORT_WORD || e->tokenizer->resegments)
+        return merge_word(e, word, size, single);
+    rti_known_word *known = &e->known[hash % RTI_KNOWN_WORDS];
+    size_t end = known->first + known->count;
+    if (known->size == size && (end <= e->capacity || e->count >= e->capacity) && memcmp(known->text, word, size) == 0) {
+        for (size_t i = known->first; i < end; i++)
+            rti_encoder_emit(e, i < e->capacity ? e->ids[i] : -1);
+        *single = -1;
+        e->previous_unknown = false;
+        return true;
+    }
+    size_t first = e->count;
+    e->met_unknown = false;
+    bool ok = merge_word(e, word, size, single);
+    if (ok && !e->met_unknown)
+        *known = (rti_known_word){word, (uint32_t)size, (uint32_t)(e->count - first), first};
+    return ok;
+}
+
 enum { WHOLE_UNKNOWN = 0, WHOLE_YES = 1, WHOLE_NO = 2 };
 
 bool rti_encode_word(rti_encoder *e, const char *word, size_t size)
 {
     const rt_tokenizer *t = e->tokenizer;
-    int32_t id = size <= t->longest_spelling ? rti_piece_map_find(&t->map, word, size) : -1;
     int32_t single;
+    if (size > t->longest_spelling)
+        return merge_known_word(e, word, size, size <= SHORT_WORD ? rti_piece_hash(word, size) : 0, &single);
+    uint64_t hash = rti_piece_hash(word, size);
+    int32_t id = rti_piece_map_find_hashed(&t->map, word, size, hash);
     if (id < 0)
-        return merge_word(e, word, size, &single);
+        return merge_known_word(e, word, size, hash, &single);
     if (!t->ignore_merges) {
         // Whether merging comes back to the whole word does not depend on the text around it: worked out once for each
         // piece. Threads that do so at the same time find the same.
         uint8_t whole = atomic_load_explicit(&t->whole[id], memory_order_relaxed);
         if (whole != WHOLE_YES) {
+            if (whole == WHOLE_NO)
+                return merge_known_word(e, word, size, hash, &single);
             bool ok = merge_word(e, word, size, &single);
-            if (ok && whole == WHOLE_UNKNOWN)
+            if (ok)
                 atomic_store_explicit(&t->whole[id],
                                       single == id && t->types[id] != RTI_PIECE_UNUSED ? WHOLE_YES : WHOLE_NO,
                                       memory_order_relaxed);

@@ -205,8 +205,8 @@ static inline uint32_t start_of(const merging *m, uint32_t at)
 
 static void look_up(merging *m, rti_encoder *e, uint32_t at, const node *n)
 {
-    bool by_text = e->tokenizer->kind == RTI_TOKENIZER_SCORE_BPE;
     const node *right = &m->nodes[n->next];
+    bool by_text = n->id < 0 || right->id < 0;
     if (!by_text && m->last.left == n->id && m->last.right == right->id)
         return; // runs of one character ask the same again and again
     uint32_t end = right->next == NONE ? m->size : start_of(m, right->next);

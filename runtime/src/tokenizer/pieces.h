@@ -98,10 +98,9 @@ static inline bool rti_bytes_equal(const char *a, const char *b, size_t size)
     return size == 0 || (a[0] == b[0] && a[size >> 1] == b[size >> 1] && a[size - 1] == b[size - 1]);
 }
 
-// The id of a string, or -1.
-static inline int32_t rti_piece_map_find(const rti_piece_map *map, const char *text, size_t size)
+// The id of a string whose hash is known, or -1.
+static inline int32_t rti_piece_map_find_hashed(const rti_piece_map *map, const char *text, size_t size, uint64_t hash)
 {
-    uint64_t hash = rti_piece_hash(text, size);
     for (uint64_t i = hash & map->mask;; i = (i + 1) & map->mask) {
         uint64_t slot = map->slots[i];
         if (slot == 0)
@@ -112,6 +111,12 @@ static inline int32_t rti_piece_map_find(const rti_piece_map *map, const char *t
                 return id;
         }
     }
+}
+
+// The id of a string, or -1.
+static inline int32_t rti_piece_map_find(const rti_piece_map *map, const char *text, size_t size)
+{
+    return rti_piece_map_find_hashed(map, text, size, rti_piece_hash(text, size));
 }
 
 #endif

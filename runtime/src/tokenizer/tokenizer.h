@@ -140,11 +140,12 @@ struct rt_tokenizer {
     uint8_t *types;       // rti_piece_type
     rti_piece_map map;    // what the words of a text can be: in `bytes` for the byte-level kinds, in `spellings` otherwise
     rti_merge_map merges;
-    uint8_t *ordered;     // of each token: no pair with it merges before the pairs that make it do; NULL with SCORE_BPE
+    uint8_t *ordered;     // of each token: no pair with it merges before the pairs that make it do; NULL: not known
     uint32_t *priorities; // SCORE_BPE: rank of each piece's score, 0 the best
     float *scores;        // UNIGRAM
     _Atomic uint8_t *whole; // memo of each piece: 0 not known, 1 merges back to itself, 2 does not
     int32_t byte_ids[256];  // the token of each byte, -1
+    int32_t letter_ids[128]; // the piece of each one-byte character, -1; not in byte-level kinds
     rti_split_plan split;
     rti_normalizer normalizer; // its charsmap is not used here
     rti_charsmap charsmap;

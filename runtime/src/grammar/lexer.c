@@ -302,6 +302,63 @@ const rti_lexer_profile *rti_lexer_profile_of(rti_lexer *x, uint32_t state)
     return p;
 }
 
+// Breadth first over safe characters; what dies anywhere on the way is safe no longer.
+void rti_lexer_safety_of(rti_lexer *x, uint32_t state, uint32_t characters, bool distance, rti_lexer_safety *safety)
+{
+    enum { MOST_STATES = 256 };
+    *safety = (rti_lexer_safety){ .closed = true, .alone = true };
+    uint8_t *safe = rti_pool_take(x->pool, 2 * x->class_count), *live = safe + x->class_count;
+    for (uint32_t c = 0; c < x->class_count; c++) safe[c] = next_of(x, state, c) != RTI_LEXER_DEAD;
+    uint32_t queue[MOST_STATES], head = 0, tail = 1, level_end = 1, level = 0, mark = ++x->visit;
+    queue[0] = state;
+    rti_lexer_at(x, state)->visit = mark;
+    while (head < tail) {
+        if (head == level_end) {
+            level_end = tail;
+            if (++level >= characters) {
+                safety->closed = false;
+                break;
+            }
+        }
+        uint32_t now = queue[head++];
+        for (uint32_t c = 0; c < x->class_count; c++) {
+            uint32_t next = next_of(x, now, c);
+            live[c] |= next != RTI_LEXER_DEAD;
+            if (next == RTI_LEXER_DEAD) safe[c] = 0;
+            if (!safe[c] || rti_lexer_at(x, next)->visit == mark) continue;
+            if (tail == MOST_STATES) { // too many to tell: only what stays here is safe
+                for (uint32_t k = 0; k < x->class_count; k++) safe[k] = next_of(x, state, k) == state;
+                head = tail = 1;
+                safety->closed = true;
+                memset(live, 1, x->class_count);
+                break;
+            }
+            rti_lexer_at(x, next)->visit = mark;
+            queue[tail++] = next;
+        }
+    }
+    if (distance) {
+        for (uint32_t i = 0; i < tail; i++) {
+            uint32_t own = rti_lexer_distance(x, queue[i]);
+            safety->distance = RTI_MAX(safety->distance, RTI_MIN(own, 1u << 20));
+        }
+    }
+    safety->safe_high = true;
+    for (uint32_t c = 0; c < x->class_count; c++) safety->alone &= !safe[c] || next_of(x, state, c) == state;
+    for (uint32_t code = 0; code < 128; code++) {
+        uint32_t c = x->ascii[code];
+        if (safe[c]) safety->safe[code / 64] |= 1ull << (code % 64);
+        if (!safe[c] && live[c]) safety->other[code / 64] |= 1ull << (code % 64);
+    }
+    for (uint32_t i = 0; i < x->high_count; i++) {
+        uint32_t c = x->high[i];
+        if (x->starts[i] >= 0xD800 && x->starts[i] < 0xE000) continue;
+        safety->safe_high &= safe[c] != 0;
+        safety->other_high |= live[c] != 0;
+    }
+    if (safety->safe_high) safety->other_high = false;
+}
+
 bool rti_lexer_lengths_are_free(rti_lexer *x, uint32_t most)
 {
     uint32_t *queue = NULL, capacity = 0, head = 0, tail = 1, mark = ++x->visit;

@@ -20,6 +20,17 @@ typedef struct rti_lexer_profile {
     bool any;          // some character is allowed
 } rti_lexer_profile;
 
+// Characters any number of which, up to a limit, keep the automaton alive from a state on, in whatever order.
+typedef struct rti_lexer_safety {
+    uint64_t safe[2];   // ASCII
+    bool safe_high;     // every other character
+    uint64_t other[2];  // ASCII that is not safe, but live somewhere on the way
+    bool other_high;
+    bool closed;        // without a limit
+    bool alone;         // they all stay in this state
+    uint32_t distance;  // to the nearest end, at most, from where they lead; only where asked for
+} rti_lexer_safety;
+
 typedef struct rti_lexer_state {
     rti_regex term;
     bool beginning;
@@ -73,6 +84,7 @@ uint32_t rti_lexer_step(rti_lexer *lexer, uint32_t state, uint32_t code_point);
 bool rti_lexer_is_live(rti_lexer *lexer, uint32_t state);
 uint32_t rti_lexer_distance(rti_lexer *lexer, uint32_t state); // UINT32_MAX: none
 const rti_lexer_profile *rti_lexer_profile_of(rti_lexer *lexer, uint32_t state);
+void rti_lexer_safety_of(rti_lexer *lexer, uint32_t state, uint32_t characters, bool distance, rti_lexer_safety *safety);
 bool rti_lexer_matches(rti_lexer *lexer, const char *text, size_t size);
 // Whether from each state every length from the shortest on can be had, so that length bounds may be counted apart.
 // Looks at no more than `most` states; false when it cannot tell.

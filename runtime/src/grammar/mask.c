@@ -156,7 +156,7 @@ static bool prefix_allowed(leaving *l, uint32_t token, uint32_t tail_size)
     return allowed;
 }
 
-static void visit_tail(leaving *l, uint32_t tail, uint32_t from, uint32_t to)
+static void walk_tail(leaving *l, uint32_t tail, uint32_t from, uint32_t to)
 {
     rti_machine *m = l->job->m;
     const rt_vocabulary *v = m->g->vocabulary;
@@ -170,7 +170,7 @@ static void visit_tail(leaving *l, uint32_t tail, uint32_t from, uint32_t to)
     }
     for (uint32_t i = v->tails[tail].first; i != 0 && m->error == RT_OK; i = v->tails[i].next) {
         uint32_t first = m->thread_count;
-        if (rti_machine_step(m, from, to, v->tails[i].byte) != 0) visit_tail(l, i, first, m->thread_count);
+        if (rti_machine_step(m, from, to, v->tails[i].byte) != 0) walk_tail(l, i, first, m->thread_count);
         m->thread_count = first;
     }
 }
@@ -191,16 +191,22 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
     rti_thread closed = *t;
     if (closed.h != 0) closed.h = 0x9E3779B97F4A7C15ull; // no string's: which one it is does not matter for the tail
     rti_machine_close_string(m, &closed);
-    if (m->thread_count > first) visit_tail(&l, 0, first, m->thread_count);
+    if (m->thread_count > first) walk_tail(&l, 0, first, m->thread_count);
     m->thread_count = first;
     rti_machine_forget(m, mark);
 }
 
 static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth)
 {
+    const rti_terminal *x = &job->m->g->terminals[t->a];
+    bool bounded = x->counts && x->high != RTI_NO_MAXIMUM && x->lexer->term != RTI_REGEX_ALL;
+    if (bounded && job->near_end) return false;
     const rti_token_set_t *set = rti_token_set_of(job->m, job->scratch, t, node, depth);
     if (set == NULL) return true; // the failure is kept
-    if (!set_inside(job, set, t)) return false;
+    if (!set_inside(job, set, t)) {
+        job->near_end = true;
+        return false;
+    }
     set_leaving(job, set, t);
     return true;
 }
@@ -209,7 +215,7 @@ static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, ui
 // Everything else: the trie and the threads together
 // ---------------------------------------------------------------------------------------------------------------------
 
-static void visit(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t from, uint32_t to);
+static void walk_trie(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t from, uint32_t to);
 
 static void enter(rti_mask_job *job, uint32_t child, uint32_t depth, uint32_t from, uint32_t to)
 {
@@ -229,7 +235,7 @@ static void enter(rti_mask_job *job, uint32_t child, uint32_t depth, uint32_t fr
             }
             m->thread_count = kept;
         }
-        if (m->thread_count > first) visit(job, child, depth + 1, first, m->thread_count);
+        if (m->thread_count > first) walk_trie(job, child, depth + 1, first, m->thread_count);
     }
     m->thread_count = first;
 }
@@ -240,7 +246,7 @@ static void next_bytes(const rti_mask_job *job, uint32_t from, uint32_t to, byte
     for (uint32_t i = from; i < to; i++) bytes_of(job->m, &job->m->threads[i], bytes);
 }
 
-static void visit(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t from, uint32_t to)
+static void walk_trie(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t from, uint32_t to)
 {
     rti_machine *m = job->m;
     const rt_vocabulary *v = m->g->vocabulary;
@@ -268,7 +274,7 @@ static void visit(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t fro
 // Free text before a trigger: all tokens, but for those that go on wrongly after one
 // ---------------------------------------------------------------------------------------------------------------------
 
-static void visit_free(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t state, const byte_set *begins)
+static void walk_free(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t state, const byte_set *begins)
 {
     rti_machine *m = job->m;
     const rt_grammar *g = m->g;
@@ -282,7 +288,7 @@ static void visit_free(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_
         }
         uint32_t next = g->trigger_states[state].next[n->byte];
         if (!g->trigger_states[next].final) {
-            if (n->children != 0) visit_free(job, child, depth + 1, next, begins);
+            if (n->children != 0) walk_free(job, child, depth + 1, next, begins);
             continue;
         }
         for (uint32_t k = n->from; k < n->to; k++) job->words[v->order[k] / 32] &= ~(1u << (v->order[k] % 32));
@@ -291,7 +297,7 @@ static void visit_free(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_
         rti_thread *t = rti_machine_push(m);
         t->kind = RTI_THREAD_VALUE;
         t->a = g->root;
-        visit(job, child, depth + 1, first, m->thread_count);
+        walk_trie(job, child, depth + 1, first, m->thread_count);
         m->thread_count = first;
     }
 }
@@ -306,7 +312,7 @@ static void set_free(rti_mask_job *job, const rti_thread *t)
         if (g->trigger_states[0].next[byte] != 0) add_byte(&begins, (uint8_t)byte);
     }
     rti_machine_mark mark = rti_machine_here(job->m);
-    visit_free(job, 0, 0, t->a, &begins);
+    walk_free(job, 0, 0, t->a, &begins);
     rti_machine_forget(job->m, mark);
     for (uint32_t i = 0; i < g->trigger_count; i++) {
         if (g->triggers[i].token != RT_TOKEN_NONE) rti_mask_set(job->words, (uint32_t)g->triggers[i].token);

@@ -189,8 +189,7 @@ static int compare_complete(const number_state *s, comparison c, const rti_decim
     if (s->phase >= EXPONENT) {
         int64_t exponent = (s->exponent_negative ? -s->exponent : s->exponent) + 1;
         if (exponent != b->exponent) return exponent < b->exponent ? -1 : 1;
-        if (c.scientific != 0) return c.scientific;
-        return c.mantissa < (int)b->count ? -1 : 0;
+        return c.scientific;
     }
     if (s->phase == ZERO || s->phase == DIGITS) finish_whole(&c, b, s->phase == ZERO);
     if (c.part != 0) return c.part;
@@ -316,6 +315,13 @@ static bool step_exponent(number_state *s, uint32_t c)
     return s->exponent <= MAX_LARGEST_EXPONENT;
 }
 
+// The mantissa is complete: what is missing of the bound's digits makes it smaller.
+static int8_t mantissa_order(const comparison *c, const rti_decimal *bound)
+{
+    if (c->scientific != 0) return c->scientific;
+    return c->mantissa < (int)bound->count ? -1 : 0;
+}
+
 static bool step(const rti_number_lexer *x, number_state *s, uint32_t c)
 {
     switch (s->phase) {
@@ -344,17 +350,44 @@ static bool step(const rti_number_lexer *x, number_state *s, uint32_t c)
     default: return step_exponent(s, c);
     }
     if (c != C_E || !s->single) return false;
-    comparison low = s->low, high = s->high;
+    int8_t low = mantissa_order(&s->low, &x->block.low), high = mantissa_order(&s->high, &x->block.high);
     uint8_t negative = s->negative;
     memset(s, 0, sizeof *s);
     s->phase = EXPONENT;
     s->negative = negative;
     s->nonzero = 1;
-    s->low.mantissa = low.mantissa;
-    s->low.scientific = low.scientific;
-    s->high.mantissa = high.mantissa;
-    s->high.scientific = high.scientific;
+    s->low.scientific = low;
+    s->high.scientific = high;
     return true;
+}
+
+// There are few exponents: they are tried, which is quicker than looking for a way through states.
+static uint8_t exponent_live(const rti_number_lexer *x, const number_state *s)
+{
+    int16_t scale = 1;
+    for (int more = 0; s->exponent_count + more <= 3; more++, scale = (int16_t)(scale * 10)) {
+        if (s->exponent_count + more == 0) continue;
+        for (int16_t rest = 0; rest < scale; rest++) {
+            number_state t = *s;
+            t.phase = EXPONENT_DIGITS;
+            t.exponent = (int16_t)(s->exponent * scale + rest);
+            if (t.exponent > MAX_LARGEST_EXPONENT) break;
+            for (int sign = 0; sign < (s->phase == EXPONENT ? 2 : 1); sign++) {
+                if (s->phase == EXPONENT) t.exponent_negative = (uint8_t)sign;
+                if (accepts(x, &t)) return 1;
+            }
+        }
+    }
+    return 2;
+}
+
+// No number of this sign is within the bounds.
+static bool out_of_sign(const rti_number_lexer *x, const number_state *s)
+{
+    const rti_number_block *b = &x->block;
+    if (s->phase == START) return false;
+    if (s->negative) return b->has_low && !b->low.negative && (b->low.count != 0 || b->low_open);
+    return b->has_high && (b->high.negative || (b->high.count == 0 && b->high_open));
 }
 
 static uint32_t intern(rti_number_lexer *x, rti_pool *pool, const number_state *s)
@@ -375,7 +408,7 @@ static uint32_t intern(rti_number_lexer *x, rti_pool *pool, const number_state *
     entry *e = at(x, id);
     e->state = *s;
     e->accepts = accepts(x, s);
-    e->live = e->accepts;
+    e->live = s->phase >= EXPONENT && s->phase <= EXPONENT_DIGITS ? exponent_live(x, s) : out_of_sign(x, s) ? 2 : e->accepts;
     for (int i = 0; i < RTI_NUMBER_CLASSES; i++) {
         e->raw[i] = UINT32_MAX;
         atomic_init(&e->next[i], UINT32_MAX);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { RICH = 16 }; // characters that loop, from which on bit sets are quicker than walking
+enum { RICH = 16 }; // safe characters, from which on bit sets are quicker than walking
 
 typedef struct walk {
     rti_machine *m;
@@ -11,11 +11,12 @@ typedef struct walk {
     rti_set_scratch *s;
     const rti_terminal *terminal; // plain
     uint32_t start;               // state
-    bool root, based;             // based: tokens that only loop are in the bits already
+    bool root, based;             // based: tokens of safe characters are in the bits already
     bool json, bounded, pure;
     uint32_t pure_state, reach;
-    uint64_t leave[2];
-    bool leave_high;
+    uint64_t safe[2], other[2];
+    bool safe_high, other_high;
+    bool limited; // longer tokens are not in the bits
 } walk;
 
 void rti_set_scratch_end(rti_machine *m, rti_set_scratch *s)
@@ -142,69 +143,107 @@ static bool all_loop(const rti_lexer_profile *p, const rti_trie_node *n)
     return (n->bytes[0] & ~p->loop[0]) == 0 && (n->bytes[1] & ~p->loop[1]) == 0 && (!n->high || p->loop_high);
 }
 
-static bool some_leave(const walk *w, const rti_trie_node *n)
+static bool matters(const walk *w, const rti_trie_node *n)
 {
-    return (n->bytes[0] & w->leave[0]) != 0 || (n->bytes[1] & w->leave[1]) != 0 || (n->high && w->leave_high);
+    return (n->bytes[0] & w->other[0]) != 0 || (n->bytes[1] & w->other[1]) != 0 || (n->high && w->other_high) ||
+           (n->has_long && w->limited);
+}
+
+static bool is_safe(const walk *w, uint8_t byte)
+{
+    return byte >= 128 ? w->safe_high : (w->safe[byte / 64] >> (byte % 64) & 1) != 0;
 }
 
 // leads: first bytes of characters since the token began; characters: decoded ones since the string or the token began.
-static void visit(walk *w, uint32_t node, rti_thread t, uint32_t characters, uint32_t leads, bool on_base, bool escaped)
+static void walk_set(walk *w, uint32_t node, const rti_thread *t, uint32_t characters, uint32_t leads, bool on_base, bool escaped)
 {
     const rt_vocabulary *v = w->v;
-    const rti_lexer_profile *p = t.part == 0 && !on_base ? profile_of(w->m, w->terminal->lexer, t.b) : NULL;
-    for (uint32_t i = 0; i < v->nodes[node].children && w->m->error == RT_OK; i++) {
-        uint32_t child = v->nodes[node].first + i;
-        const rti_trie_node *n = &v->nodes[child];
-        if (on_base && !some_leave(w, n)) continue;
-        uint32_t lead = leads + ((n->byte & 0xC0) != 0x80);
-        if (w->json && n->byte == '"' && t.part == 0) {
-            if (rti_lexer_at(w->terminal->lexer, t.b)->accepts) add_leaving(w, child, characters);
+    rti_lexer *lexer = w->terminal->lexer;
+    const rti_lexer_profile *p = t->part == 0 && !on_base ? profile_of(w->m, lexer, t->b) : NULL;
+    const rti_trie_node *children = &v->nodes[v->nodes[node].first];
+    uint32_t count = v->nodes[node].children;
+    for (uint32_t i = 0; i < count; i++) {
+        const rti_trie_node *n = &children[i];
+        if (on_base && !matters(w, n)) continue;
+        uint8_t byte = n->byte;
+        bool special = w->json && (byte < 0x20 || byte == '"' || byte == '\\');
+        if (t->part == 0 && special && byte == '"') {
+            if (rti_lexer_at(lexer, t->b)->accepts) add_leaving(w, (uint32_t)(n - v->nodes), characters);
             continue;
         }
         if (p != NULL && all_loop(p, n)) {
-            // A stretch that begins in the middle of nothing: its bytes loop from here on.
-            add_stretch(w, n, characters, leads, t.b, escaped);
+            add_stretch(w, n, characters, leads, t->b, escaped);
             continue;
         }
-        rti_thread next = t;
-        bool escape = w->json && t.part == 0 && n->byte == '\\';
-        if (!rti_string_byte(w->m, &next, n->byte)) continue;
-        uint32_t count = characters + (next.part == 0);
-        bool base = on_base && next.part == 0 && next.b == w->start && !escape;
-        if (n->token != RTI_NO_TOKEN && !base) {
-            add_inside(w, n->token, next.part == 0 ? count : count + 1, next.b, escaped || escape);
+        rti_thread next = *t;
+        if (t->part == 0 && byte < 128 && !special) {
+            next.b = rti_machine_next(w->m, lexer, t->b, lexer->ascii[byte]);
+            if (next.b == RTI_LEXER_DEAD) continue;
+        } else if (!rti_string_byte(w->m, &next, byte)) {
+            continue;
         }
-        if (n->children != 0) visit(w, child, next, count, lead, base, escaped || escape);
+        bool escape = special && t->part == 0;
+        bool base = on_base && !escape && is_safe(w, byte);
+        uint32_t now = characters + (next.part == 0), lead = leads + ((byte & 0xC0) != 0x80);
+        if (n->token != RTI_NO_TOKEN && !(base && (!w->limited || v->characters[n->token] <= RTI_SHORT_LENGTHS))) {
+            add_inside(w, n->token, next.part == 0 ? now : now + 1, next.b, escaped || escape);
+        }
+        if (n->children != 0) walk_set(w, (uint32_t)(n - v->nodes), &next, now, lead, base, escaped || escape);
+        if (w->m->error != RT_OK) return;
     }
 }
 
-static void make_base(walk *w, const rti_lexer_profile *p)
+typedef struct safety_request {
+    rti_lexer *lexer;
+    uint32_t state;
+    bool distance;
+    rti_lexer_safety safety;
+} safety_request;
+
+static void find_safety(rt_grammar *g, void *user)
+{
+    (void)g;
+    safety_request *r = user;
+    rti_lexer_safety_of(r->lexer, r->state, RTI_SHORT_LENGTHS + 1, r->distance, &r->safety);
+}
+
+static void make_base(walk *w)
 {
     const rt_vocabulary *v = w->v;
-    uint32_t *bits = w->s->bits, words = v->words;
-    uint32_t loops = (uint32_t)(__builtin_popcountll(p->loop[0]) + __builtin_popcountll(p->loop[1]));
-    w->based = loops >= RICH;
+    uint32_t *restrict bits = w->s->bits, words = v->words;
+    safety_request r = { .lexer = w->terminal->lexer, .state = w->start, .distance = w->bounded };
+    rti_machine_locked(w->m, find_safety, &r);
+    const rti_lexer_safety *f = &r.safety;
+    uint32_t safe = (uint32_t)(__builtin_popcountll(f->safe[0]) + __builtin_popcountll(f->safe[1]));
+    w->based = safe >= RICH && w->m->error == RT_OK;
     if (!w->based) {
         memset(bits, 0, words * sizeof *bits);
         return;
     }
     memcpy(bits, w->json ? v->plain : v->raw, words * sizeof *bits);
     for (uint32_t code = w->json ? 0x20 : 0; code < 128; code++) {
-        if ((p->loop[code / 64] >> (code % 64) & 1) != 0) continue;
-        const uint32_t *holds = v->holds + (size_t)code * words;
+        if ((f->safe[code / 64] >> (code % 64) & 1) != 0 || (w->json && (code == '"' || code == '\\'))) continue;
+        const uint32_t *restrict holds = v->holds + (size_t)code * words;
         for (uint32_t i = 0; i < words; i++) bits[i] &= ~holds[i];
     }
-    if (!p->loop_high) {
+    if (!f->safe_high) {
         for (uint32_t i = 0; i < words; i++) bits[i] &= ~v->holds_high[i];
     }
-    w->leave[0] = p->leave[0];
-    w->leave[1] = p->leave[1];
-    w->leave_high = p->leave_high;
-    if (w->json) {
-        if (p->any) w->leave['\\' / 64] |= 1ull << ('\\' % 64);
-        w->leave['"' / 64] |= 1ull << ('"' % 64);
+    w->limited = !f->closed;
+    if (w->limited) {
+        const uint32_t *restrict shorter = v->short_of + (size_t)(RTI_SHORT_LENGTHS - 1) * words;
+        for (uint32_t i = 0; i < words; i++) bits[i] &= shorter[i];
     }
-    note_reach(w, v->longest, w->start);
+    memcpy(w->safe, f->safe, sizeof w->safe);
+    memcpy(w->other, f->other, sizeof w->other);
+    w->safe_high = f->safe_high;
+    w->other_high = f->other_high;
+    if (w->json) {
+        w->other['\\' / 64] |= 1ull << ('\\' % 64);
+        w->other['"' / 64] |= 1ull << ('"' % 64);
+    }
+    w->pure &= f->alone;
+    if (w->bounded) w->reach = RTI_MAX(w->reach, (w->limited ? (uint32_t)RTI_SHORT_LENGTHS : v->longest) + f->distance);
 }
 
 // A state that goes on exactly as another one does: the start of [a-z]+ and what comes after the first letter.
@@ -342,14 +381,14 @@ const rti_token_set_t *rti_token_set_of(rti_machine *m, rti_set_scratch *s, cons
             m->error = rti_fail(&m->host, RT_ERROR_OUT_OF_MEMORY, "grammar: no memory for a mask");
             return NULL;
         }
-        make_base(&w, profile_of(m, lexer, thread->b));
+        make_base(&w);
     }
     rti_thread t = { .kind = RTI_THREAD_STRING, .a = own->plain, .b = thread->b, .t = RTI_OUTSIDE };
     uint32_t leads = 0;
     for (uint32_t i = 0; i < depth; i++) {
         leads += (w.v->bytes[w.v->offsets[w.v->order[w.v->nodes[node].from]] + i] & 0xC0) != 0x80;
     }
-    visit(&w, node, t, 0, leads, w.based, false);
+    walk_set(&w, node, &t, 0, leads, w.based, false);
     if (m->error != RT_OK) return NULL;
     r.w = &w;
     if (free_string) {

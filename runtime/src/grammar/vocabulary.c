@@ -287,6 +287,10 @@ static void fill(rt_vocabulary *v, const char *const *pieces, const size_t *size
     v->long_tokens = rti_pool_take_array(&v->pool, v->count + 1, sizeof *v->long_tokens);
     build_trie(v);
     for (uint32_t i = 0; i < v->nodes[0].to; i++) describe_token(v, v->order[i]);
+    for (uint32_t i = 0; i < v->node_count; i++) {
+        rti_trie_node *n = &v->nodes[i];
+        for (uint32_t k = n->from; k < n->to && !n->has_long; k++) n->has_long = v->characters[v->order[k]] > RTI_SHORT_LENGTHS;
+    }
     build_tails(v);
 }
 

@@ -25,6 +25,7 @@ typedef struct rti_trie_node {
     uint8_t byte;
     uint8_t depth_low;     // depth modulo 256
     bool high;             // a byte of 128 or more at or below
+    bool has_long;         // a token of more than RTI_SHORT_LENGTHS characters at or below
     uint64_t bytes[2];     // ASCII bytes at or below, its own included
 } rti_trie_node;
 

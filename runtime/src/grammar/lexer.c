@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "grammar/lexer.h"
 
+#include "grammar/vocabulary.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -343,7 +345,7 @@ void rti_lexer_safety_of(rti_lexer *x, uint32_t state, uint32_t characters, bool
             safety->distance = RTI_MAX(safety->distance, RTI_MIN(own, 1u << 20));
         }
     }
-    safety->safe_high = true;
+    safety->safe_high = safety->safe_space = true;
     for (uint32_t c = 0; c < x->class_count; c++) safety->alone &= !safe[c] || next_of(x, state, c) == state;
     for (uint32_t code = 0; code < 128; code++) {
         uint32_t c = x->ascii[code];
@@ -353,8 +355,15 @@ void rti_lexer_safety_of(rti_lexer *x, uint32_t state, uint32_t characters, bool
     for (uint32_t i = 0; i < x->high_count; i++) {
         uint32_t c = x->high[i];
         if (x->starts[i] >= 0xD800 && x->starts[i] < 0xE000) continue;
-        safety->safe_high &= safe[c] != 0;
-        safety->other_high |= live[c] != 0;
+        uint32_t end = i + 1 < x->high_count ? x->starts[i + 1] : 0x110000;
+        bool space = end - x->starts[i] <= 16;
+        for (uint32_t code = x->starts[i]; code < end && space; code++) space = rti_is_high_space(code);
+        if (space) {
+            safety->safe_space &= safe[c] != 0;
+        } else {
+            safety->safe_high &= safe[c] != 0;
+            safety->other_high |= live[c] != 0;
+        }
     }
     if (safety->safe_high) safety->other_high = false;
 }

@@ -23,7 +23,8 @@ typedef struct rti_lexer_profile {
 // Characters any number of which, up to a limit, keep the automaton alive from a state on, in whatever order.
 typedef struct rti_lexer_safety {
     uint64_t safe[2];   // ASCII
-    bool safe_high;     // every other character
+    bool safe_high;     // every other character, white space left out
+    bool safe_space;    // white space that is not ASCII
     uint64_t other[2];  // ASCII that is not safe, but live somewhere on the way
     bool other_high;
     bool closed;        // without a limit

@@ -78,54 +78,73 @@ static bool at_boundary(const rti_thread *t)
     return (t->kind == RTI_THREAD_STRING || t->kind == RTI_THREAD_KEY_STRING) && t->part == 0;
 }
 
-static void set_short(rti_mask_job *job, const rti_token_set_t *set, uint32_t left)
+// Whether the string can take the bytes of a token that is known to stay inside, its length bound included.
+static bool token_fits(rti_mask_job *job, const rti_token_set_t *set, const rti_thread *t, uint32_t token)
 {
     const rt_vocabulary *v = job->m->g->vocabulary;
-    if (left == 0) return;
-    if (left <= RTI_SHORT_LENGTHS) {
-        const uint32_t *allowed = v->short_of + (size_t)(left - 1) * v->words;
-        for (uint32_t i = 0; i < v->words; i++) job->words[i] |= set->bits[i] & allowed[i];
-        return;
+    rti_thread next = *t;
+    next.h = 0;
+    for (uint32_t i = v->offsets[token] + set->depth; i < v->offsets[token + 1]; i++) {
+        if (!rti_string_byte(job->m, &next, (uint8_t)v->bytes[i])) return false;
     }
-    const uint32_t *allowed = v->short_of + (size_t)(RTI_SHORT_LENGTHS - 1) * v->words;
-    for (uint32_t i = 0; i < v->words; i++) job->words[i] |= set->bits[i] & allowed[i];
-    for (uint32_t i = 0; i < v->long_count; i++) {
+    return true;
+}
+
+// The bound is near: tokens of up to `sure` characters fit, those of more than `left` do not.
+static void set_bounded(rti_mask_job *job, const rti_token_set_t *set, const rti_thread *t, uint32_t sure, uint32_t left)
+{
+    const rt_vocabulary *v = job->m->g->vocabulary;
+    for (uint32_t i = 0; i < set->inside_count; i++) {
+        uint32_t characters = set->inside_characters[i], token = set->inside[i];
+        if (characters <= sure || (characters <= left && token_fits(job, set, t, token))) rti_mask_set(job->words, token);
+    }
+    if (set->bits == NULL) return;
+    uint32_t shortest = RTI_MIN(sure, (uint32_t)RTI_SHORT_LENGTHS);
+    const uint32_t *allowed = shortest == 0 ? NULL : v->short_of + (size_t)(shortest - 1) * v->words;
+    const uint32_t *possible = v->short_of + (size_t)(RTI_MIN(left, (uint32_t)RTI_SHORT_LENGTHS) - 1) * v->words;
+    for (uint32_t i = 0; i < v->words; i++) {
+        uint32_t in = allowed == NULL ? 0 : set->bits[i] & allowed[i];
+        job->words[i] |= in;
+        if (sure >= left) continue;
+        for (uint32_t open = set->bits[i] & possible[i] & ~in; open != 0; open &= open - 1) {
+            uint32_t token = i * 32 + (uint32_t)__builtin_ctz(open);
+            if (v->characters[token] <= sure || token_fits(job, set, t, token)) rti_mask_set(job->words, token);
+        }
+    }
+    for (uint32_t i = 0; i < v->long_count && left > RTI_SHORT_LENGTHS; i++) {
         uint32_t token = v->long_tokens[i];
-        if (v->characters[token] <= left && (set->bits[token / 32] >> (token % 32) & 1) != 0) rti_mask_set(job->words, token);
+        if (v->characters[token] > left || (set->bits[token / 32] >> (token % 32) & 1) == 0) continue;
+        if (v->characters[token] <= sure || token_fits(job, set, t, token)) rti_mask_set(job->words, token);
     }
 }
 
-// The tokens that stay inside. False: the bound is too near to tell from the set.
-static bool set_inside(rti_mask_job *job, const rti_token_set_t *set, const rti_thread *t)
+// The tokens that stay inside.
+static void set_inside(rti_mask_job *job, const rti_token_set_t *set, const rti_thread *t)
 {
     rti_machine *m = job->m;
     const rt_vocabulary *v = m->g->vocabulary;
     const rti_terminal *x = &m->g->terminals[t->a];
-    bool whole = !x->counts || x->high == RTI_NO_MAXIMUM;
-    uint32_t left = whole ? 0 : x->high - t->n;
-    if (!whole) {
+    if (x->counts && x->high != RTI_NO_MAXIMUM) {
+        uint32_t left = x->high - t->n, sure = left;
         bool free_string = x->lexer->term == RTI_REGEX_ALL;
-        uint32_t reach = free_string ? v->longest : set->reach;
-        whole = reach <= left;
-        if (!whole && !set->pure) return false;
-        if (!whole && !free_string) {
-            uint32_t distance = rti_machine_distance(m, x->lexer, set->state);
-            left = distance >= left ? 0 : left - distance;
+        if (left == 0) return;
+        if ((free_string ? v->longest : set->reach) > left) {
+            if (!free_string && set->pure) { // all end where one distance holds
+                uint32_t distance = rti_machine_distance(m, x->lexer, set->state);
+                left = sure = distance >= left ? 0 : left - distance;
+                if (left == 0) return;
+            } else if (!free_string) {
+                sure = set->distance >= left ? 0 : left - set->distance;
+            }
+            set_bounded(job, set, t, sure, left);
+            return;
         }
     }
-    if (whole) {
-        if (set->bits != NULL) {
-            for (uint32_t i = 0; i < v->words; i++) job->words[i] |= set->bits[i];
-        } else {
-            for (uint32_t i = 0; i < set->inside_count; i++) rti_mask_set(job->words, set->inside[i]);
-        }
-        return true;
+    if (set->bits != NULL) {
+        for (uint32_t i = 0; i < v->words; i++) job->words[i] |= set->bits[i];
+    } else {
+        for (uint32_t i = 0; i < set->inside_count; i++) rti_mask_set(job->words, set->inside[i]);
     }
-    if (set->bits != NULL) set_short(job, set, left);
-    for (uint32_t i = 0; i < set->inside_count; i++) {
-        if (set->inside_characters[i] <= left) rti_mask_set(job->words, set->inside[i]);
-    }
-    return true;
 }
 
 typedef struct leaving {
@@ -196,19 +215,12 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
     rti_machine_forget(m, mark);
 }
 
-static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth)
+static void set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth)
 {
-    const rti_terminal *x = &job->m->g->terminals[t->a];
-    bool bounded = x->counts && x->high != RTI_NO_MAXIMUM && x->lexer->term != RTI_REGEX_ALL;
-    if (bounded && job->near_end) return false;
     const rti_token_set_t *set = rti_token_set_of(job->m, job->scratch, t, node, depth);
-    if (set == NULL) return true; // the failure is kept
-    if (!set_inside(job, set, t)) {
-        job->near_end = true;
-        return false;
-    }
+    if (set == NULL) return; // the failure is kept
+    set_inside(job, set, t);
     set_leaving(job, set, t);
-    return true;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -230,8 +242,11 @@ static void enter(rti_mask_job *job, uint32_t child, uint32_t depth, uint32_t fr
         if (n->to - n->from > FEW_TOKENS) {
             for (uint32_t i = first; i < m->thread_count; i++) {
                 rti_thread t = m->threads[i];
-                if (at_boundary(&t) && set_string(job, &t, child, depth + 1)) continue;
-                m->threads[kept++] = t;
+                if (at_boundary(&t)) {
+                    set_string(job, &t, child, depth + 1);
+                } else {
+                    m->threads[kept++] = t;
+                }
             }
             m->thread_count = kept;
         }
@@ -345,7 +360,10 @@ bool rti_mask_step(rti_mask_job *job)
     }
     if (job->next_thread < job->to) {
         rti_thread t = m->threads[job->next_thread++];
-        if (at_boundary(&t) && set_string(job, &t, 0, 0)) return false;
+        if (at_boundary(&t)) {
+            set_string(job, &t, 0, 0);
+            return false;
+        }
         *rti_machine_push(m) = t; // behind the rest so far
         job->rest_to = m->thread_count;
         return false;

@@ -15,7 +15,6 @@ typedef struct rti_mask_job {
     uint32_t rest_from, rest_to; // threads that need a walk of the trie, copied behind the others
     uint32_t next_byte;     // second pass
     bool active;
-    bool near_end; // of a bounded string: sets do not tell, every byte is stepped
 } rti_mask_job;
 
 // `words` may hold anything.

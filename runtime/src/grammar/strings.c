@@ -420,6 +420,13 @@ void rti_string_set_split(rti_compiler *c, rti_set x, rti_regex term, const uint
     uint32_t count = sort_names(names, set->excluded_count + excluded_count);
     for (uint32_t i = 0; i < set->count; i++) {
         alternative a = set->alternatives[i];
+        bool taken = false; // alternatives with equal bounds are one automaton
+        for (uint32_t k = 0; k < set->count && !taken; k++) {
+            if (k == i || set->alternatives[k].low != a.low || set->alternatives[k].high != a.high) continue;
+            taken = k < i;
+            a.term = rti_regex_or2(&c->g->regexes, a.term, set->alternatives[k].term);
+        }
+        if (taken) continue;
         a.term = rti_regex_and2(&c->g->regexes, a.term, term);
         bool finite = false;
         uint32_t id = terminal_of(c, a, names, count, &finite);

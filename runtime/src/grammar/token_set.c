@@ -13,9 +13,9 @@ typedef struct walk {
     uint32_t start;               // state
     bool root, based;             // based: tokens of safe characters are in the bits already
     bool json, bounded, pure;
-    uint32_t pure_state, reach;
+    uint32_t pure_state, reach, distance;
     uint64_t safe[2], other[2];
-    bool safe_high, other_high;
+    bool safe_high, safe_space, other_high;
     bool limited; // longer tokens are not in the bits
 } walk;
 
@@ -70,7 +70,9 @@ static void note_reach(walk *w, uint32_t characters, uint32_t state)
 {
     if (!w->bounded) return;
     uint32_t distance = rti_machine_distance(w->m, w->terminal->lexer, state);
-    w->reach = RTI_MAX(w->reach, characters + RTI_MIN(distance, 1u << 20));
+    distance = RTI_MIN(distance, 1u << 20);
+    w->distance = RTI_MAX(w->distance, distance);
+    w->reach = RTI_MAX(w->reach, characters + distance);
 }
 
 static void add_inside(walk *w, uint32_t token, uint32_t characters, uint32_t state, bool escaped)
@@ -146,12 +148,13 @@ static bool all_loop(const rti_lexer_profile *p, const rti_trie_node *n)
 static bool matters(const walk *w, const rti_trie_node *n)
 {
     return (n->bytes[0] & w->other[0]) != 0 || (n->bytes[1] & w->other[1]) != 0 || (n->high && w->other_high) ||
-           (n->has_long && w->limited);
+           (n->has_space && w->safe_high && !w->safe_space) || (n->has_long && w->limited);
 }
 
-static bool is_safe(const walk *w, uint8_t byte)
+static bool is_safe(const walk *w, const rti_trie_node *n)
 {
-    return byte >= 128 ? w->safe_high : (w->safe[byte / 64] >> (byte % 64) & 1) != 0;
+    if (n->byte >= 128) return w->safe_high && (w->safe_space || !n->has_space);
+    return (w->safe[n->byte / 64] >> (n->byte % 64) & 1) != 0;
 }
 
 // leads: first bytes of characters since the token began; characters: decoded ones since the string or the token began.
@@ -183,7 +186,7 @@ static void walk_set(walk *w, uint32_t node, const rti_thread *t, uint32_t chara
             continue;
         }
         bool escape = special && t->part == 0;
-        bool base = on_base && !escape && is_safe(w, byte);
+        bool base = on_base && !escape && is_safe(w, n);
         uint32_t now = characters + (next.part == 0), lead = leads + ((byte & 0xC0) != 0x80);
         if (n->token != RTI_NO_TOKEN && !(base && (!w->limited || v->characters[n->token] <= RTI_SHORT_LENGTHS))) {
             add_inside(w, n->token, next.part == 0 ? now : now + 1, next.b, escaped || escape);
@@ -229,6 +232,9 @@ static void make_base(walk *w)
     if (!f->safe_high) {
         for (uint32_t i = 0; i < words; i++) bits[i] &= ~v->holds_high[i];
     }
+    if (f->safe_high && !f->safe_space) {
+        for (uint32_t i = 0; i < words; i++) bits[i] &= ~v->holds_space[i];
+    }
     w->limited = !f->closed;
     if (w->limited) {
         const uint32_t *restrict shorter = v->short_of + (size_t)(RTI_SHORT_LENGTHS - 1) * words;
@@ -237,13 +243,16 @@ static void make_base(walk *w)
     memcpy(w->safe, f->safe, sizeof w->safe);
     memcpy(w->other, f->other, sizeof w->other);
     w->safe_high = f->safe_high;
+    w->safe_space = f->safe_space;
     w->other_high = f->other_high;
     if (w->json) {
         w->other['\\' / 64] |= 1ull << ('\\' % 64);
         w->other['"' / 64] |= 1ull << ('"' % 64);
     }
     w->pure &= f->alone;
-    if (w->bounded) w->reach = RTI_MAX(w->reach, (w->limited ? (uint32_t)RTI_SHORT_LENGTHS : v->longest) + f->distance);
+    if (!w->bounded) return;
+    w->reach = (w->limited ? (uint32_t)RTI_SHORT_LENGTHS : v->longest) + f->distance;
+    w->distance = f->distance;
 }
 
 // A state that goes on exactly as another one does: the start of [a-z]+ and what comes after the first letter.
@@ -317,6 +326,7 @@ static void keep(rt_grammar *g, void *user)
         set->pure = w->pure;
         set->state = w->pure_state;
         set->reach = w->reach;
+        set->distance = w->distance;
         set->inside_count = s->inside_count;
         set->inside = copy(r->pool, s->inside, s->inside_count * sizeof *s->inside);
         set->inside_characters = copy(r->pool, s->inside_characters, s->inside_count);

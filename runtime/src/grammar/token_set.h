@@ -16,6 +16,7 @@ struct rti_token_set {
     uint32_t state; // that its plain tokens end in, where `pure`
     bool pure;      // all tokens inside end in `state`
     uint32_t reach; // characters of a token and to the nearest end after it, at most; where the automaton is bounded
+    uint32_t distance; // that part of it
     const uint32_t *bits; // at the root: tokens inside, by id
     uint32_t inside_count; // elsewhere: tokens inside; at the root: those whose characters are not `characters` (escapes)
     const uint32_t *inside;

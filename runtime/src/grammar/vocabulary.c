@@ -184,6 +184,12 @@ static void describe_token(rt_vocabulary *v, uint32_t token)
         characters += (*i & 0xC0) != 0x80;
         plain &= *i >= 0x20 && *i != '"' && *i != '\\';
     }
+    for (const char *i = (const char *)at; i < (const char *)end;) {
+        uint32_t code;
+        bool valid = true;
+        i += rti_utf8_decode(i, (const char *)end, &code, &valid);
+        if (valid && rti_is_high_space(code)) rti_mask_set(v->holds_space, token);
+    }
     v->characters[token] = (uint8_t)RTI_MIN(characters, 255u);
     if (starts_whole(at, end)) {
         rti_mask_set(v->raw, token);
@@ -282,6 +288,7 @@ static void fill(rt_vocabulary *v, const char *const *pieces, const size_t *size
     v->raw = new_bits(v, 1);
     v->holds = new_bits(v, 128);
     v->holds_high = new_bits(v, 1);
+    v->holds_space = new_bits(v, 1);
     v->text = new_bits(v, 1);
     v->short_of = new_bits(v, RTI_SHORT_LENGTHS);
     v->long_tokens = rti_pool_take_array(&v->pool, v->count + 1, sizeof *v->long_tokens);
@@ -289,7 +296,11 @@ static void fill(rt_vocabulary *v, const char *const *pieces, const size_t *size
     for (uint32_t i = 0; i < v->nodes[0].to; i++) describe_token(v, v->order[i]);
     for (uint32_t i = 0; i < v->node_count; i++) {
         rti_trie_node *n = &v->nodes[i];
-        for (uint32_t k = n->from; k < n->to && !n->has_long; k++) n->has_long = v->characters[v->order[k]] > RTI_SHORT_LENGTHS;
+        for (uint32_t k = n->from; k < n->to && !(n->has_long && n->has_space); k++) {
+            uint32_t token = v->order[k];
+            n->has_long |= v->characters[token] > RTI_SHORT_LENGTHS;
+            n->has_space |= (v->holds_space[token / 32] >> (token % 32) & 1) != 0;
+        }
     }
     build_tails(v);
 }

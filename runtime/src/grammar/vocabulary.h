@@ -25,6 +25,7 @@ typedef struct rti_trie_node {
     uint8_t byte;
     uint8_t depth_low;     // depth modulo 256
     bool high;             // a byte of 128 or more at or below
+    bool has_space;        // a character at or below that is white space and not ASCII (rti_is_high_space)
     bool has_long;         // a token of more than RTI_SHORT_LENGTHS characters at or below
     uint64_t bytes[2];     // ASCII bytes at or below, its own included
 } rti_trie_node;
@@ -63,6 +64,7 @@ struct rt_vocabulary {
     uint32_t *raw;         // the same outside JSON: any characters
     uint32_t *holds;       // 128 of them: tokens with this ASCII character
     uint32_t *holds_high;  // tokens with any other
+    uint32_t *holds_space; // tokens with white space that is not ASCII: patterns treat it apart (\s, \S, the dot)
     uint32_t *text;        // all tokens that stand for bytes
     uint32_t *short_of;    // RTI_SHORT_LENGTHS: tokens of at most i + 1 characters
     uint32_t *long_tokens; // tokens of more than RTI_SHORT_LENGTHS characters
@@ -85,6 +87,12 @@ struct rt_vocabulary {
 // For tests and tools: a vocabulary without a tokenizer. pieces[i] of sizes[i] bytes is token i; size 0: a control token.
 rt_result rti_vocabulary_create_from_bytes(const rt_host *host, const char *const *pieces, const size_t *sizes, size_t count,
                                            rt_token end, rt_vocabulary **vocabulary);
+
+static inline bool rti_is_high_space(uint32_t code)
+{
+    return code == 0xA0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F ||
+           code == 0x205F || code == 0x3000 || code == 0xFEFF;
+}
 
 // The child of `node` for `byte`, or 0.
 static inline uint32_t rti_trie_child(const rt_vocabulary *v, uint32_t node, uint8_t byte)

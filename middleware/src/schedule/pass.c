@@ -14,7 +14,7 @@
 enum {
     DECODE_ROWS = 8,        // up to here rows count as speaking, not as reading
     CHUNK_BESIDE_SPEECH = 32, // prompt tokens that ride along with rows that somebody listens to
-    BLOCKS_A_FORK = 2,
+    BLOCKS_A_FORK = 4,
 };
 
 // A line that is this far ahead of whoever listens can wait.
@@ -350,7 +350,7 @@ rpi_chore rpi_pass_next_step(const rp_world *world, const rpi_pass *pass)
     if (pass->next_share >= pass->share_count)
         return RPI_CHORE_COMMIT;
     const rpi_slot *slot = pass->shares[pass->next_share].slot;
-    return slot->stage == RPI_STAGE_CHOOSE || slot->stage == RPI_STAGE_FEEL ? RPI_CHORE_SCORE : RPI_CHORE_SAMPLE;
+    return slot->stage == RPI_STAGE_CHOOSE ? RPI_CHORE_SCORE : RPI_CHORE_SAMPLE;
 }
 
 // Moves on to the next row whose logits somebody wants.

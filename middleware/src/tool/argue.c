@@ -6,9 +6,7 @@
 
 #include <string.h>
 
-static const char ARGUMENT_STEM[] = "\nArguments: ";
-
-enum { MOST_ARGUMENT_TOKENS = 256, FORCED_BYTES = 512 };
+enum { MOST_ARGUMENT_TOKENS = 256, FORCED_BYTES = 512, MOST_SCHEMA_SHOWN = 2048 };
 
 static rt_result add_text_tokens(rp_world *world, rpi_slot *slot, const char *text, size_t size)
 {
@@ -46,7 +44,7 @@ static rt_result give_up(rp_world *world, rpi_slot *slot)
     rpi_slot_clear_segments(world, slot);
     rpi_sequence_drop(world, &slot->argument_sequence);
     slot->offers[slot->chosen].used = true;
-    return rpi_turn_speak_or_feel(world, slot);
+    return rpi_speak_begin(world, slot);
 }
 
 static rt_result finish(rp_world *world, rpi_slot *slot)
@@ -83,9 +81,26 @@ static rt_result take_forced(rp_world *world, rpi_slot *slot)
     return RT_OK;
 }
 
+// What the model reads before the arguments: the function as its author described it, unless that is very long.
+static bool write_stem(rp_world *world, rpi_slot *slot)
+{
+    const rt_host *host = &world->host;
+    const rpi_offer *offer = &slot->offers[slot->chosen];
+    const rpi_tool *tool = rpi_tool_get(world, offer->tool);
+    rpi_buffer *text = &slot->scratch;
+    rpi_buffer_clear(text);
+    bool fits = rpi_buffer_add_text(host, text, "Action: ") && rpi_buffer_add_text(host, text, tool != NULL ? tool->name : "");
+    if (fits && tool != NULL && tool->description != NULL)
+        fits = rpi_buffer_add_text(host, text, ": ") && rpi_buffer_add_text(host, text, tool->description);
+    size_t room = (size_t)world->context_size - slot->prompt.count;
+    if (fits && offer->schema_size <= MOST_SCHEMA_SHOWN && offer->schema_size / 2 + MOST_ARGUMENT_TOKENS < room)
+        fits = rpi_buffer_add_text(host, text, "\nParameters: ") &&
+               rpi_buffer_add(host, text, slot->schemas.data + offer->schema_at, offer->schema_size);
+    return fits && rpi_buffer_add_text(host, text, "\nArguments: ");
+}
+
 rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot)
 {
-    const rpi_choice *choice = &slot->choice;
     slot->stage = RPI_STAGE_ARGUE;
     slot->argument_tokens.count = 0;
     slot->argument_done = 0;
@@ -96,23 +111,18 @@ rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot)
         result = rt_sequence_fork(world->context, slot->main, &slot->argument_sequence);
     if (result != RT_OK)
         return result;
-    // The rest of the prompt, the stem and the choice, as they were scored.
+    // The rest of the prompt, then what is being done, in the character's own turn.
     rpi_tokens *tokens = &slot->argument_tokens;
-    int32_t rest = (int32_t)slot->prompt.count - slot->main_length, size = choice->size[slot->chosen_candidate];
+    size_t rest = slot->prompt.count - (size_t)slot->main_length;
     void *ids = tokens->ids;
-    bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, (size_t)(rest + choice->stem_size + size),
-                                  sizeof *tokens->ids);
+    bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, rest, sizeof *tokens->ids) &&
+                write_stem(world, slot);
     tokens->ids = ids;
     if (!fits)
         return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
-    const rt_token *sources[] = { slot->prompt.ids + slot->main_length, slot->candidates.ids,
-                                  slot->candidates.ids + choice->begin[slot->chosen_candidate] };
-    const int32_t counts[] = { rest, choice->stem_size, size };
-    for (size_t i = 0; i < RPI_COUNT(sources); i++) {
-        memcpy(tokens->ids + tokens->count, sources[i], (size_t)counts[i] * sizeof *tokens->ids);
-        tokens->count += (size_t)counts[i];
-    }
-    result = add_text_tokens(world, slot, ARGUMENT_STEM, sizeof ARGUMENT_STEM - 1);
+    memcpy(tokens->ids, slot->prompt.ids + slot->main_length, rest * sizeof *tokens->ids);
+    tokens->count = rest;
+    result = add_text_tokens(world, slot, slot->scratch.data, slot->scratch.size);
     return result == RT_OK ? take_forced(world, slot) : result;
 }
 
@@ -145,7 +155,8 @@ rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot)
     for (int32_t i = 0; i < world->stop_count; i++)
         if (world->stops[i] == token)
             return finish(world, slot);
-    if (++slot->argument_steps >= MOST_ARGUMENT_TOKENS)
+    bool is_full = slot->main_length + (int32_t)slot->argument_tokens.count + FORCED_BYTES / 2 >= world->context_size;
+    if (++slot->argument_steps >= MOST_ARGUMENT_TOKENS || is_full)
         return give_up(world, slot);
     rpi_tokens *tokens = &slot->argument_tokens;
     void *ids = tokens->ids;

@@ -1,217 +1,251 @@
-// tool/choose.c - one decision among candidates, by a model that was never trained to decide.
+// tool/choose.c - what a line asks for, and how it makes a character feel: decided by a model that was never trained to.
 //
-// Behind the prompt comes a stem ("Action:"), behind that each candidate is scored by its log-probability, once with the
-// player's line and once without it. What counts is the difference: how much more likely the line has made a candidate
-// than it was anyway (contextual calibration, Zhao et al. 2021, arXiv:2102.09690; domain-conditional pointwise mutual
-// information, Holtzman et al. 2021, arXiv:2104.08315). A raw argmax over names would tell which name is common.
+// Asked for the name of a function, a small model answers with whichever name is common. So it is asked the other way
+// round (noisy channel; Min et al. 2022, arXiv:2108.04106): how likely is the player's line where somebody wants just that
+// ("Somebody speaks to Marta and wants Marta to pour the guest a drink: ..."), against how likely it is in small talk?
+// Every candidate explains the same words, so neither the length of a name nor its frequency matters, and small talk is
+// the measure of what the line is worth anyway (domain-conditional pointwise mutual information; Holtzman et al. 2021,
+// arXiv:2104.08315). Whatever explains the line no better than small talk by a margin is not done.
+//
+// The contexts share their beginning, which is computed together with the prompt; each candidate is a fork of it.
 // SPDX-License-Identifier: MIT
 #include "world/world.h"
 
 #include <math.h>
 #include <string.h>
 
-static const char TOOL_STEM[] = "Action:", EMOTION_STEM[] = "*";
+// In nats, over the whole line. Feelings have to be clearer: a face that changes at every word is worse than a calm one.
+static const double CALL_MARGIN = 0.75, EMOTION_MARGIN = 2.0;
 
-// A call must beat `none` by this many nats: small models are restless.
-static const double CALL_MARGIN = 0.0;
+// A longer line counts with its end.
+enum { MOST_LINE_TOKENS = 64, MOST_DESCRIPTION_BYTES = 160 };
 
-static rt_result add_encoded(rp_world *world, rpi_tokens *tokens, const char *text, size_t size, int32_t *count)
+static rt_result out_of_memory(const rp_world *world)
+{
+    return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "a choice: out of memory");
+}
+
+static rt_result add_encoded(rp_world *world, rpi_tokens *tokens, const char *text, size_t size)
 {
     void *ids = tokens->ids;
     bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, tokens->count + size + 2, sizeof *tokens->ids);
     tokens->ids = ids;
     if (!fits)
-        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "a choice: out of memory");
+        return out_of_memory(world);
     size_t added = 0;
     rt_result result = rt_tokenizer_encode(world->tokenizer, text, size, true, tokens->ids + tokens->count,
                                            tokens->capacity - tokens->count, &added);
     tokens->count += added;
-    *count = (int32_t)added;
     return result;
 }
 
-static rt_result add_candidate(rp_world *world, rpi_slot *slot, const char *text, size_t size)
+// " wants Marta to pour the guest a drink": the description's first sentence as a wish, or the name where there is none.
+static bool write_wish(rp_world *world, rpi_buffer *text, const char *who, const rpi_tool *tool)
 {
-    rpi_choice *choice = &slot->choice;
-    choice->begin[choice->count] = (int32_t)slot->candidates.count;
-    rt_result result = add_encoded(world, &slot->candidates, text, size, &choice->size[choice->count]);
-    choice->count++;
-    return result;
-}
-
-static rt_result add_tool(rp_world *world, rpi_slot *slot, const rpi_tool *tool)
-{
-    rpi_choice *choice = &slot->choice;
-    size_t count = (size_t)tool->name_token_count;
-    void *ids = slot->candidates.ids;
-    bool fits = rpi_array_reserve(&world->host, &ids, &slot->candidates.capacity, slot->candidates.count + count,
-                                  sizeof *slot->candidates.ids);
-    slot->candidates.ids = ids;
+    const rt_host *host = &world->host;
+    const char *what = tool->description != NULL && tool->description[0] != '\0' ? tool->description : tool->name;
+    size_t size = strcspn(what, ".\n");
+    size = rpi_utf8_floor(what, strlen(what), RPI_MIN(size, (size_t)MOST_DESCRIPTION_BYTES));
+    bool fits = rpi_buffer_add_text(host, text, " wants ") && rpi_buffer_add_text(host, text, who) &&
+                rpi_buffer_add_text(host, text, " to ");
+    size_t start = text->size;
+    fits = fits && rpi_buffer_add(host, text, what, size) && rpi_buffer_add_text(host, text, ": \"");
     if (!fits)
-        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "a choice: out of memory");
-    choice->begin[choice->count] = (int32_t)slot->candidates.count;
-    choice->size[choice->count++] = (int32_t)count;
-    memcpy(slot->candidates.ids + slot->candidates.count, tool->name_tokens, count * sizeof *slot->candidates.ids);
-    slot->candidates.count += count;
+        return false;
+    char *first = text->data + start;
+    if (first[0] >= 'A' && first[0] <= 'Z' && !(first[1] >= 'A' && first[1] <= 'Z'))
+        first[0] = (char)(first[0] - 'A' + 'a');
+    for (char *at = first; what == tool->name && *at != '\0'; at++)
+        if (*at == '_')
+            *at = ' ';
+    return true;
+}
+
+// A candidate is its context and the line; what counts are the line's tokens.
+static rt_result add_candidate(rp_world *world, rpi_slot *slot, const rpi_buffer *context)
+{
+    rpi_choice *choice = &slot->choice;
+    const char *line = slot->turn->line;
+    if (choice->count >= RPI_MAX_CANDIDATES)
+        return RT_OK;
+    int32_t index = choice->count;
+    size_t begin = slot->candidates.count;
+    rt_result result = add_encoded(world, &slot->candidates, context->data, context->size);
+    size_t middle = slot->candidates.count;
+    if (result == RT_OK)
+        result = add_encoded(world, &slot->candidates, line, strlen(line));
+    if (result != RT_OK)
+        return result;
+    size_t line_tokens = slot->candidates.count - middle;
+    if (line_tokens > MOST_LINE_TOKENS) {
+        memmove(slot->candidates.ids + middle, slot->candidates.ids + slot->candidates.count - MOST_LINE_TOKENS,
+                MOST_LINE_TOKENS * sizeof *slot->candidates.ids);
+        slot->candidates.count = middle + MOST_LINE_TOKENS;
+    }
+    choice->begin[index] = (int32_t)begin;
+    choice->context[index] = (int32_t)(middle - begin);
+    choice->size[index] = (int32_t)(slot->candidates.count - begin);
+    choice->offer[index] = choice->emotion[index] = -1;
+    choice->score[index] = 0;
+    choice->count++;
     return RT_OK;
 }
 
-// Which offer each candidate is lies in choice->offer; candidate 0 is none.
-static rt_result list_tools(rp_world *world, rpi_slot *slot)
+static rt_result add_tools(rp_world *world, rpi_slot *slot)
 {
     rpi_choice *choice = &slot->choice;
-    rt_result result = add_candidate(world, slot, " none", 5);
+    rt_result result = RT_OK;
     for (int32_t i = 0; result == RT_OK && i < slot->offer_count; i++) {
         const rpi_tool *tool = rpi_tool_get(world, slot->offers[i].tool);
         if (tool == NULL || slot->offers[i].used || slot->offers[i].grammar == NULL)
             continue;
-        choice->offer[choice->count] = i;
-        result = add_tool(world, slot, tool);
+        rpi_buffer_clear(&slot->scratch);
+        if (!write_wish(world, &slot->scratch, slot->character->name, tool))
+            return out_of_memory(world);
+        result = add_candidate(world, slot, &slot->scratch);
+        choice->offer[choice->count - 1] = i;
     }
     return result;
 }
 
-// Makes one side's sequence and gives the rest of its prompt and the stem to be computed.
-static rt_result begin_side(rp_world *world, rpi_slot *slot, int32_t side)
+static rt_result add_emotions(rp_world *world, rpi_slot *slot)
 {
     rpi_choice *choice = &slot->choice;
-    choice->side = side;
-    choice->phase = RPI_CHOICE_STEM;
-    rpi_slot_clear_segments(world, slot);
-    rt_result result = rt_sequence_fork(world->context, slot->main, &choice->sequence);
-    if (result != RT_OK)
-        return result;
-    const rp_prompt *prompt = side == 0 ? &slot->prompt : &slot->neutral;
-    int32_t length = slot->main_length;
-    if (side == 1 && slot->shared < length) {
-        length = slot->shared;
-        result = rt_sequence_truncate(world->context, choice->sequence, length);
+    const rpi_character *character = slot->character;
+    rt_result result = RT_OK;
+    for (int32_t i = 1; result == RT_OK && i < character->emotion_count; i++) {
+        const char *parts[] = { " makes ", character->name, " feel ", character->emotions[i], ": \"" };
+        rpi_buffer_clear(&slot->scratch);
+        for (size_t part = 0; part < RPI_COUNT(parts); part++)
+            if (!rpi_buffer_add_text(&world->host, &slot->scratch, parts[part]))
+                return out_of_memory(world);
+        result = add_candidate(world, slot, &slot->scratch);
+        choice->emotion[choice->count - 1] = i;
     }
-    int32_t rest = (int32_t)prompt->count - length;
-    if (rest > 0)
-        rpi_slot_add_segment(slot, choice->sequence, prompt->ids + length, rest, rest);
-    rpi_slot_add_segment(slot, choice->sequence, slot->candidates.ids, choice->stem_size, choice->stem_size - 1);
     return result;
 }
 
-static rt_result begin(rp_world *world, rpi_slot *slot, const char *stem)
+static bool write_head(rp_world *world, rpi_slot *slot)
 {
-    slot->choice.count = 0;
+    const rt_host *host = &world->host;
+    rpi_buffer_clear(&slot->scratch);
+    return rpi_buffer_add_text(host, &slot->scratch, "Somebody speaks to ") &&
+           rpi_buffer_add_text(host, &slot->scratch, slot->character->name) && rpi_buffer_add_text(host, &slot->scratch, " and");
+}
+
+rt_result rpi_choose_prepare(rp_world *world, rpi_slot *slot)
+{
+    rpi_choice *choice = &slot->choice;
+    choice->count = 0;
+    choice->head = 0;
     slot->candidates.count = 0;
-    memset(slot->choice.score, 0, sizeof slot->choice.score);
-    return add_encoded(world, &slot->candidates, stem, strlen(stem), &slot->choice.stem_size);
+    bool calls = world->format->calls == RP_CALLS_CHOOSE && slot->rounds == 0 && slot->offer_count > 0;
+    bool feels = slot->character->emotion_count > 1 && slot->rounds == 0;
+    if (slot->turn->is_warm || (!calls && !feels))
+        return RT_OK;
+    rt_token bos = rt_tokenizer_adds_bos(world->tokenizer) ? rt_tokenizer_bos(world->tokenizer) : RT_TOKEN_NONE;
+    if (bos != RT_TOKEN_NONE)
+        slot->candidates.ids[slot->candidates.count++] = bos;
+    if (!write_head(world, slot))
+        return out_of_memory(world);
+    rt_result result = add_encoded(world, &slot->candidates, slot->scratch.data, slot->scratch.size);
+    choice->head = (int32_t)slot->candidates.count;
+    rpi_buffer_clear(&slot->scratch);
+    if (!rpi_buffer_add_text(&world->host, &slot->scratch, " wants to chat: \""))
+        return out_of_memory(world);
+    if (result == RT_OK)
+        result = add_candidate(world, slot, &slot->scratch);
+    if (result == RT_OK && calls)
+        result = add_tools(world, slot);
+    if (result == RT_OK && feels)
+        result = add_emotions(world, slot);
+    return result;
+}
+
+// The head rides along with the prompt.
+rt_result rpi_choose_read(rp_world *world, rpi_slot *slot)
+{
+    rpi_choice *choice = &slot->choice;
+    if (choice->count == 0)
+        return RT_OK;
+    rt_result result = rt_sequence_create(world->context, &choice->sequence);
+    if (result == RT_OK)
+        rpi_slot_add_segment(slot, choice->sequence, slot->candidates.ids, choice->head, choice->head);
+    return result;
 }
 
 rt_result rpi_choose_begin(rp_world *world, rpi_slot *slot)
 {
+    const rpi_choice *choice = &slot->choice;
     slot->stage = RPI_STAGE_CHOOSE;
-    rt_result result = begin(world, slot, TOOL_STEM);
-    if (result == RT_OK)
-        result = list_tools(world, slot);
-    return result == RT_OK ? begin_side(world, slot, 0) : result;
-}
-
-rt_result rpi_feel_begin(rp_world *world, rpi_slot *slot)
-{
-    slot->stage = RPI_STAGE_FEEL;
-    rt_result result = begin(world, slot, EMOTION_STEM);
-    for (int32_t i = 0; result == RT_OK && i < slot->character->emotion_count; i++)
-        result = add_candidate(world, slot, slot->character->emotions[i], strlen(slot->character->emotions[i]));
-    return result == RT_OK ? begin_side(world, slot, 0) : result;
-}
-
-rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass, int32_t row)
-{
-    rpi_choice *choice = &slot->choice;
-    const float *logits;
-    rt_result result = rt_pass_logits(pass, row, &logits);
-    if (result != RT_OK)
-        return result;
-    // One normaliser serves every candidate of the row.
-    double normaliser = (double)logits[0] - rt_log_probability(logits, world->info.vocab_size, NULL, 0);
-    if (choice->phase == RPI_CHOICE_REST) {
-        rt_token next = slot->candidates.ids[choice->begin[segment->candidate] + index + 1];
-        choice->score[choice->side][segment->candidate] += (double)logits[next] - normaliser;
-        return RT_OK;
-    }
-    for (int32_t i = 0; i < choice->count; i++)
-        choice->score[choice->side][i] = (double)logits[slot->candidates.ids[choice->begin[i]]] - normaliser;
-    return RT_OK;
-}
-
-// The tokens behind each candidate's first: computed on forks of the stem.
-static bool begin_rest(rp_world *world, rpi_slot *slot)
-{
-    rpi_choice *choice = &slot->choice;
-    choice->phase = RPI_CHOICE_REST;
     rpi_slot_clear_segments(world, slot);
     for (int32_t i = 0; i < choice->count; i++) {
-        if (choice->size[i] < 2)
-            continue;
+        // The row before each token of the line says how likely that token is.
         rpi_segment *segment = rpi_slot_add_segment(slot, (rt_sequence){ 0 }, slot->candidates.ids + choice->begin[i],
-                                                    choice->size[i] - 1, 0);
+                                                    choice->size[i] - 1, choice->context[i] - 1);
         segment->source = choice->sequence;
         segment->owned = true;
         segment->candidate = i;
     }
-    return slot->segment_count > 0;
+    return RT_OK;
 }
 
-// By what the line has added to a candidate's log-probability, a token of it on average.
-static int32_t best_candidate(const rpi_choice *choice)
+rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass, int32_t row)
 {
-    int32_t best = 0;
-    double best_value = -INFINITY;
-    for (int32_t i = 0; i < choice->count; i++) {
-        double value = (choice->score[0][i] - choice->score[1][i]) / RPI_MAX(choice->size[i], 1);
-        if (value > best_value) {
+    const float *logits;
+    rt_result result = rt_pass_logits(pass, row, &logits);
+    if (result == RT_OK)
+        slot->choice.score[segment->candidate] +=
+            rt_log_probability(logits, world->info.vocab_size, NULL, segment->tokens[index + 1]);
+    return result;
+}
+
+// The best of the candidates that `kind` marks, by what it explains better than small talk; -1 where none does by `margin`.
+static int32_t best_of(const rpi_choice *choice, const int32_t *kind, double margin)
+{
+    int32_t best = -1;
+    double best_gain = margin;
+    for (int32_t i = 1; i < choice->count; i++) {
+        double gain = choice->score[i] - choice->score[0];
+        if (kind[i] >= 0 && gain > best_gain) {
             best = i;
-            best_value = value;
+            best_gain = gain;
         }
     }
     return best;
 }
 
-static rt_result decide_tool(rp_world *world, rpi_slot *slot)
-{
-    rpi_choice *choice = &slot->choice;
-    int32_t best = best_candidate(choice);
-    double gain = (choice->score[0][best] - choice->score[1][best]) / RPI_MAX(choice->size[best], 1) -
-                  (choice->score[0][0] - choice->score[1][0]) / RPI_MAX(choice->size[0], 1);
-    for (int32_t i = 0; i < choice->count; i++)
-        rpi_log(&world->host, RT_LOG_DEBUG, "choice: %s candidate %d: with the line %.3f, without %.3f",
-                slot->character->name, i, choice->score[0][i], choice->score[1][i]);
-    if (best == 0 || gain <= CALL_MARGIN) {
-        world->stats.choices_none++;
-        return rpi_turn_speak_or_feel(world, slot);
-    }
-    slot->chosen = choice->offer[best];
-    slot->chosen_candidate = best;
-    return rpi_argue_begin(world, slot);
-}
-
-static rt_result decide_emotion(rp_world *world, rpi_slot *slot)
+static rt_result show_emotion(rp_world *world, rpi_slot *slot)
 {
     rpi_character *character = slot->character;
-    int32_t best = best_candidate(&slot->choice);
-    if (best != character->emotion) {
-        const char *name = character->emotions[best];
-        rp_event event = { .kind = RP_EVENT_EMOTION, .character = rpi_character_id(character), .turn = rpi_turn_id(slot->turn) };
-        if (!rpi_events_add(world, &event, name, strlen(name)))
-            return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "an emotion: out of memory");
-        character->emotion = best;
-    }
-    return rpi_speak_begin(world, slot);
+    if (character->emotion_count < 2)
+        return RT_OK;
+    int32_t best = best_of(&slot->choice, slot->choice.emotion, EMOTION_MARGIN);
+    int32_t emotion = best < 0 ? 0 : slot->choice.emotion[best];
+    if (emotion == character->emotion)
+        return RT_OK;
+    character->emotion = emotion;
+    rp_event event = { .kind = RP_EVENT_EMOTION, .character = rpi_character_id(character), .turn = rpi_turn_id(slot->turn) };
+    const char *name = character->emotions[emotion];
+    return rpi_events_add(world, &event, name, strlen(name)) ? RT_OK : out_of_memory(world);
 }
 
 rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot)
 {
-    rpi_choice *choice = &slot->choice;
-    if (choice->phase == RPI_CHOICE_STEM && begin_rest(world, slot))
-        return RT_OK;
+    const rpi_choice *choice = &slot->choice;
     rpi_slot_clear_segments(world, slot);
-    rpi_sequence_drop(world, &choice->sequence);
-    if (choice->side == 0)
-        return begin_side(world, slot, 1);
-    return slot->stage == RPI_STAGE_CHOOSE ? decide_tool(world, slot) : decide_emotion(world, slot);
+    rpi_sequence_drop(world, &slot->choice.sequence);
+    for (int32_t i = 0; i < choice->count; i++)
+        rpi_log(&world->host, RT_LOG_DEBUG, "choice: %s candidate %d (offer %d, emotion %d): %.3f", slot->character->name, i,
+                choice->offer[i], choice->emotion[i], choice->score[i] - choice->score[0]);
+    rt_result result = show_emotion(world, slot);
+    if (result != RT_OK)
+        return result;
+    int32_t best = best_of(choice, choice->offer, CALL_MARGIN);
+    if (best < 0) {
+        world->stats.choices_none += slot->offer_count > 0;
+        return rpi_speak_begin(world, slot);
+    }
+    slot->chosen = choice->offer[best];
+    return rpi_argue_begin(world, slot);
 }

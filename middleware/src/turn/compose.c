@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-// Positions kept free beside prompt and reply: for the stems of choices and the arguments of a call.
-enum { SPARE_POSITIONS = 96 };
+// Positions kept free beside prompt and reply; with functions also those of a call's arguments.
+enum { SPARE_POSITIONS = 32, CALL_POSITIONS = 512 };
 
-// What the player says in the prompt that a choice is compared with: as good as nothing.
-static const char NEUTRAL_LINE[] = "...";
+// What the player says in a prompt that is computed ahead of time.
+static const char NO_LINE[] = "...";
 
 // Adds a paragraph to the system text.
 static bool add_paragraph(const rt_host *host, rpi_buffer *text, const char *paragraph)
@@ -16,26 +16,6 @@ static bool add_paragraph(const rt_host *host, rpi_buffer *text, const char *par
     if (paragraph == NULL || paragraph[0] == '\0')
         return true;
     return (text->size == 0 || rpi_buffer_add(host, text, "\n\n", 2)) && rpi_buffer_add_text(host, text, paragraph);
-}
-
-// What the character can do, in plain words, for models that choose before they speak.
-static bool add_listing(rp_world *world, rpi_slot *slot)
-{
-    const rt_host *host = &world->host;
-    if (world->format->calls != RP_CALLS_CHOOSE || slot->offer_count == 0)
-        return true;
-    bool fits = rpi_buffer_add_text(host, &slot->text, slot->text.size > 0 ? "\n\n" : "") &&
-                rpi_buffer_add_text(host, &slot->text, slot->character->name) &&
-                rpi_buffer_add_text(host, &slot->text, " can do these things:");
-    for (int32_t i = 0; fits && i < slot->offer_count; i++) {
-        const rpi_tool *tool = rpi_tool_get(world, slot->offers[i].tool);
-        if (tool == NULL)
-            continue;
-        fits = rpi_buffer_add_text(host, &slot->text, "\n- ") && rpi_buffer_add_text(host, &slot->text, tool->name);
-        if (fits && tool->description != NULL)
-            fits = rpi_buffer_add_text(host, &slot->text, ": ") && rpi_buffer_add_text(host, &slot->text, tool->description);
-    }
-    return fits && rpi_buffer_add_text(host, &slot->text, "\n- none: only talk");
 }
 
 static bool write_system(rp_world *world, rpi_slot *slot)
@@ -46,7 +26,7 @@ static bool write_system(rp_world *world, rpi_slot *slot)
     bool fits = add_paragraph(host, &slot->text, world->lore) && add_paragraph(host, &slot->text, "You are ") &&
                 rpi_buffer_add_text(host, &slot->text, character->name) && rpi_buffer_add_text(host, &slot->text, ". ") &&
                 rpi_buffer_add_text(host, &slot->text, character->persona) &&
-                add_paragraph(host, &slot->text, character->knowledge) && add_listing(world, slot) &&
+                add_paragraph(host, &slot->text, character->knowledge) &&
                 add_paragraph(host, &slot->text, character->state);
     return fits;
 }
@@ -152,7 +132,9 @@ static rt_result render_fitting(rp_world *world, rpi_slot *slot, const char *too
 {
     const rpi_history *history = &slot->character->history;
     int32_t limit = world->context_size - slot->turn->max_reply_tokens - SPARE_POSITIONS;
-    const char *line = slot->turn->line != NULL ? slot->turn->line : NEUTRAL_LINE;
+    if (slot->offer_count > 0)
+        limit -= RPI_MIN(CALL_POSITIONS, world->context_size / 4);
+    const char *line = slot->turn->line != NULL ? slot->turn->line : NO_LINE;
     for (;;) {
         rt_result result = render(world, slot, *first, tools, (rp_text){ line, strlen(line) }, &slot->prompt);
         if (result != RT_OK)
@@ -186,14 +168,6 @@ static rt_result forget_oldest(rp_world *world, rpi_slot *slot, size_t count)
                : rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "a prompt: events: out of memory");
 }
 
-static int32_t common_length(const rp_prompt *a, const rp_prompt *b)
-{
-    size_t length = 0, most = RPI_MIN(a->count, b->count);
-    while (length < most && a->ids[length] == b->ids[length])
-        length++;
-    return (int32_t)length;
-}
-
 double rpi_slot_compose_bytes(const rp_world *world, const rpi_slot *slot)
 {
     (void)world;
@@ -215,13 +189,6 @@ rt_result rpi_slot_compose(rp_world *world, rpi_slot *slot)
         first = character->history.count - (size_t)character->max_history_turns;
     size_t kept = first;
     rt_result result = render_fitting(world, slot, tools, &first);
-    bool chooses = world->format->calls == RP_CALLS_CHOOSE && slot->offer_count > 0;
-    slot->shared = 0;
-    slot->neutral.count = 0;
-    if (result == RT_OK && !slot->turn->is_warm && (chooses || character->emotion_count > 1)) {
-        result = render(world, slot, first, tools, (rp_text){ NEUTRAL_LINE, sizeof NEUTRAL_LINE - 1 }, &slot->neutral);
-        slot->shared = common_length(&slot->prompt, &slot->neutral);
-    }
     if (result == RT_OK && first > kept)
         result = forget_oldest(world, slot, first);
     return result;

@@ -67,7 +67,6 @@ rpi_chore rpi_turn_chore(const rp_world *world, const rpi_slot *slot, double *am
         return waits_for_prefix(slot) || !rpi_turn_has_room(world, slot) ? RPI_CHORE_NONE : RPI_CHORE_ATTACH;
     case RPI_STAGE_READ:
     case RPI_STAGE_CHOOSE:
-    case RPI_STAGE_FEEL:
     case RPI_STAGE_SPEAK:
         return slot->segments_done == slot->segment_count ? RPI_CHORE_STEP : RPI_CHORE_NONE;
     case RPI_STAGE_ARGUE:
@@ -93,14 +92,14 @@ static uint32_t blocks_for(int32_t positions)
     return ((uint32_t)positions + RT_KV_BLOCK_TOKENS - 1) / RT_KV_BLOCK_TOKENS;
 }
 
-// Blocks that serving the slot to its end may take: prompt and reply, the two sides of a choice, the arguments.
+// Blocks that serving the slot to its end may take: prompt and reply, a choice, the arguments.
 static uint32_t blocks_needed(const rpi_slot *slot)
 {
     uint32_t blocks = blocks_for((int32_t)slot->prompt.count + slot->turn->max_reply_tokens) + 1;
-    if (slot->offer_count > 0 || slot->character->emotion_count > 1)
-        blocks += 6;
+    if (slot->choice.count > 0)
+        blocks += 8;
     if (slot->offer_count > 0)
-        blocks += 6;
+        blocks += 16;
     return blocks;
 }
 
@@ -167,22 +166,7 @@ static rt_result attach(rp_world *world, rpi_slot *slot)
     rpi_slot_clear_segments(world, slot);
     if (reused < last)
         rpi_slot_add_segment(slot, slot->main, slot->prompt.ids + reused, last - reused, last - reused);
-    return RT_OK;
-}
-
-static bool has_choice(const rp_world *world, const rpi_slot *slot)
-{
-    if (world->format->calls != RP_CALLS_CHOOSE || slot->rounds >= world->def.max_call_rounds)
-        return false;
-    for (int32_t i = 0; i < slot->offer_count; i++)
-        if (!slot->offers[i].used && rpi_tool_get(world, slot->offers[i].tool) != NULL)
-            return true;
-    return false;
-}
-
-rt_result rpi_turn_speak_or_feel(rp_world *world, rpi_slot *slot)
-{
-    return slot->character->emotion_count > 1 ? rpi_feel_begin(world, slot) : rpi_speak_begin(world, slot);
+    return rpi_choose_read(world, slot);
 }
 
 static rt_result leave_read(rp_world *world, rpi_slot *slot)
@@ -191,7 +175,7 @@ static rt_result leave_read(rp_world *world, rpi_slot *slot)
         rpi_turn_end(world, slot->turn, RPI_END_DONE, RT_OK, NULL, 0);
         return RT_OK;
     }
-    return has_choice(world, slot) ? rpi_choose_begin(world, slot) : rpi_turn_speak_or_feel(world, slot);
+    return slot->choice.count > 0 ? rpi_choose_begin(world, slot) : rpi_speak_begin(world, slot);
 }
 
 static rt_result step_speak(rp_world *world, rpi_slot *slot)
@@ -223,7 +207,6 @@ static rt_result step(rp_world *world, rpi_slot *slot)
     case RPI_STAGE_READ:
         return leave_read(world, slot);
     case RPI_STAGE_CHOOSE:
-    case RPI_STAGE_FEEL:
         return rpi_choose_advance(world, slot);
     case RPI_STAGE_ARGUE:
         return rpi_argue_advance(world, slot);
@@ -250,6 +233,8 @@ void rpi_turn_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
         break;
     case RPI_STAGE_COMPOSE:
         result = rpi_slot_compose(world, slot);
+        if (result == RT_OK)
+            result = rpi_choose_prepare(world, slot);
         slot->stage = RPI_STAGE_ATTACH;
         break;
     case RPI_STAGE_ATTACH:
@@ -276,7 +261,7 @@ void rpi_turn_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
 rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
                                int32_t row)
 {
-    if (slot->stage == RPI_STAGE_CHOOSE || slot->stage == RPI_STAGE_FEEL)
+    if (slot->stage == RPI_STAGE_CHOOSE)
         return rpi_choose_take(world, slot, segment, index, pass, row);
     if (slot->stage == RPI_STAGE_ARGUE)
         return rpi_argue_take(world, slot, pass, row);

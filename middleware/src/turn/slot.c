@@ -25,13 +25,12 @@ rt_result rpi_slot_create(rp_world *world, rpi_slot *slot, int32_t number)
 {
     const rt_host *host = &world->host;
     slot->number = number;
-    slot->prompt.host = slot->neutral.host = world->host;
+    slot->prompt.host = world->host;
     slot->mask_words = ((size_t)world->info.vocab_size + 31) / 32;
     slot->mask = rpi_allocate_zeroed(host, slot->mask_words * sizeof *slot->mask);
     size_t prompt_bytes = RPI_MIN((size_t)world->context_size * PROMPT_BYTES_A_TOKEN, (size_t)MOST_PROMPT_BYTES);
     void *messages = NULL;
     bool fits = slot->mask != NULL && rp_prompt_reserve(&slot->prompt, prompt_bytes) == RT_OK &&
-                rp_prompt_reserve(&slot->neutral, prompt_bytes) == RT_OK &&
                 rpi_array_reserve(host, &messages, &slot->message_capacity, FIRST_MESSAGES, sizeof *slot->messages) &&
                 reserve_tokens(host, &slot->candidates, FIRST_TOKENS) &&
                 reserve_tokens(host, &slot->tokens, FIRST_TOKENS) &&
@@ -50,7 +49,6 @@ void rpi_slot_destroy(rp_world *world, rpi_slot *slot)
     rpi_slot_release(world, slot);
     rt_matcher_destroy(slot->matcher);
     rp_prompt_free(&slot->prompt);
-    rp_prompt_free(&slot->neutral);
     rpi_release(host, slot->mask, slot->mask_words * sizeof *slot->mask);
     rpi_release(host, slot->messages, slot->message_capacity * sizeof *slot->messages);
     free_tokens(host, &slot->candidates);

@@ -204,7 +204,7 @@ rt_result rp_turn_get_state(const rp_world *world, rp_turn_id id, rp_turn_state 
         [RPI_STAGE_ATTACH] = RP_TURN_READING,   [RPI_STAGE_READ] = RP_TURN_READING,
         [RPI_STAGE_CHOOSE] = RP_TURN_DECIDING,  [RPI_STAGE_ARGUE] = RP_TURN_DECIDING,
         [RPI_STAGE_CALL] = RP_TURN_CALLING,     [RPI_STAGE_WAIT] = RP_TURN_CALLING,
-        [RPI_STAGE_FEEL] = RP_TURN_SPEAKING,    [RPI_STAGE_SPEAK] = RP_TURN_SPEAKING,
+        [RPI_STAGE_SPEAK] = RP_TURN_SPEAKING,
         [RPI_STAGE_ZOMBIE] = RP_TURN_DONE,
     };
     rpi_turn *turn = rpi_turn_get(world, id);

@@ -41,16 +41,15 @@ typedef enum rpi_stage {
     RPI_STAGE_COMPOSE, // chore: messages to tokens
     RPI_STAGE_ATTACH,  // chore: a sequence with what the cache has of the prompt
     RPI_STAGE_READ,    // segments: the rest of the prompt
-    RPI_STAGE_CHOOSE,  // segments: candidates scored behind the prompt, with and without the line
+    RPI_STAGE_CHOOSE,  // segments: what explains the line best, see tool/choose.c
     RPI_STAGE_ARGUE,   // segments and masks: the arguments of a call
     RPI_STAGE_CALL,    // chore on the game's thread
     RPI_STAGE_WAIT,    // for rp_call_answer
-    RPI_STAGE_FEEL,    // segments: an emotion chosen
     RPI_STAGE_SPEAK,   // segments: the reply, a token at a time
     RPI_STAGE_ZOMBIE,  // ended, but a pass under way still has rows of it
 } rpi_stage;
 
-enum { RPI_MAX_CANDIDATES = RPI_MAX_TOOLS + 1, RPI_MAX_SEGMENTS = RPI_MAX_CANDIDATES + 1, RPI_SPECULATION = 0 };
+enum { RPI_MAX_CANDIDATES = 1 + RPI_MAX_TOOLS + RPI_MAX_EMOTIONS, RPI_MAX_SEGMENTS = RPI_MAX_CANDIDATES + 1 };
 
 // Tokens to be computed on one sequence, in as many passes as it takes.
 typedef struct rpi_segment {
@@ -63,19 +62,14 @@ typedef struct rpi_segment {
     bool owned; // the sequence is destroyed when the segment is done
 } rpi_segment;
 
-typedef enum rpi_choice_phase { RPI_CHOICE_STEM = 0, RPI_CHOICE_REST } rpi_choice_phase;
-
-// One decision among candidates by their probability behind a prompt, with the player's line (side 0) and without (1).
+// One decision among candidates: contexts that each try to explain the player's line. Candidate 0 is small talk.
 typedef struct rpi_choice {
-    int32_t count;
-    int32_t stem_size; // tokens at the front of the slot's `candidates`
-    int32_t side;
-    rpi_choice_phase phase;
-    rt_sequence sequence;                 // of the side under way, up to and with the stem
-    int32_t begin[RPI_MAX_CANDIDATES];    // token ranges in the slot's `candidates`
-    int32_t size[RPI_MAX_CANDIDATES];
-    int32_t offer[RPI_MAX_CANDIDATES];    // of a tool; candidate 0 is none
-    double score[2][RPI_MAX_CANDIDATES];  // sums of log-probabilities
+    int32_t count;        // 0: nothing to decide
+    int32_t head;         // tokens at the front of the slot's `candidates` that all contexts begin with
+    rt_sequence sequence; // of the head
+    int32_t begin[RPI_MAX_CANDIDATES], context[RPI_MAX_CANDIDATES], size[RPI_MAX_CANDIDATES]; // tokens: context and line
+    int32_t offer[RPI_MAX_CANDIDATES], emotion[RPI_MAX_CANDIDATES]; // what it stands for; -1: not that
+    double score[RPI_MAX_CANDIDATES]; // log-probability of the line
 } rpi_choice;
 
 typedef struct rpi_tokens {
@@ -100,9 +94,8 @@ typedef struct rpi_slot {
     size_t message_capacity;
     rpi_buffer text;   // the system text
     rpi_buffer scratch; // for whatever is being put together, never across chores
-    rp_prompt prompt, neutral; // with the player's line; the same without it
-    int32_t shared;    // tokens that both begin with
-    int32_t reused, computed_at_first; // prompt tokens found in the cache; for the counters
+    rp_prompt prompt;
+    int32_t reused;    // prompt tokens found in the cache
     size_t system_bytes; // about, before it is written
     rt_sequence main;  // computed up to the prompt's last token but one, later with the reply
     int32_t main_length;
@@ -117,9 +110,9 @@ typedef struct rpi_slot {
     rt_grammar_compilation *compilation; // of offers[compiling]
     int32_t compiling;
     rpi_choice choice;
-    rpi_tokens candidates; // stem, then each candidate
+    rpi_tokens candidates; // the head of a choice, then each candidate
     int32_t rounds;        // calls made in this turn
-    int32_t chosen, chosen_candidate; // index into offers, into the choice
+    int32_t chosen;        // index into offers
     rt_sequence argument_sequence;
     rt_matcher *matcher;
     rt_grammar *matcher_grammar; // the matcher keeps it alive
@@ -210,13 +203,11 @@ void rpi_speak_end(rp_world *world, rpi_slot *slot); // what was held back; the 
 // `final`: nothing follows.
 size_t rpi_sentence_end(const char *text, size_t begin, size_t size, bool final);
 
-// turn/serve.c: the next stage once nothing is left to be decided.
-rt_result rpi_turn_speak_or_feel(rp_world *world, rpi_slot *slot);
-
 // tool/choose.c
+rt_result rpi_choose_prepare(rp_world *world, rpi_slot *slot); // candidates to tokens
+rt_result rpi_choose_read(rp_world *world, rpi_slot *slot);    // what all share, to be computed with the prompt
 rt_result rpi_choose_begin(rp_world *world, rpi_slot *slot);
-rt_result rpi_feel_begin(rp_world *world, rpi_slot *slot);
-rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot); // the segments of a phase are done
+rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot); // all candidates are scored
 rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
                           int32_t row);
 

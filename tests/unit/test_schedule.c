@@ -1,0 +1,409 @@
+// The scheduler: predictions, budgets on a clock of our own, who goes first, starvation, level of detail, the pacer.
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "scenarios/scenarios.h"
+#include "schedule/cost.h"
+
+static rt_model *model;
+
+static int open_model(void **state)
+{
+    (void)state;
+    return scenario_open_model(scenario_tiny_model(), RT_ISA_AUTO, &model) == RT_OK ? 0 : -1;
+}
+
+static int close_model(void **state)
+{
+    (void)state;
+    rt_model_close(model);
+    return 0;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The cost table
+// ---------------------------------------------------------------------------------------------------------------------
+
+static rt_part make_part(rt_part_kind kind, int32_t rows, uint64_t bytes)
+{
+    return (rt_part){ .kind = kind, .rows = rows, .bytes = bytes, .operations = bytes * (uint64_t)rows, .context = rows * 100 };
+}
+
+static uint32_t noise_state = 1;
+
+static double noise(void) // -1 .. 1
+{
+    noise_state = noise_state * 1664525u + 1013904223u;
+    return (noise_state >> 8) / 8388608.0 - 1;
+}
+
+// A machine: so many nanoseconds a byte, more with rows, with noise.
+static uint32_t takes(const rt_part *part, double speed)
+{
+    return (uint32_t)((500 + (double)part->bytes * 0.05 * (1 + part->rows * 0.2)) * speed * (1 + 0.03 * noise()));
+}
+
+static void test_costs_are_learned(void **state)
+{
+    (void)state;
+    static rpi_cost_table table;
+    rpi_cost_init(&table, 3);
+    static const int32_t rows[] = { 1, 2, 8, 32, 128 };
+    for (int i = 0; i < 2000; i++) {
+        rt_part part = make_part((rt_part_kind)(i % RT_PART_KIND_COUNT), rows[i % 5], 20000 + (uint64_t)(i % 7) * 10000);
+        part.measured_ns = takes(&part, 1);
+        rpi_cost_learn(&table, &part);
+    }
+    for (int kind = 0; kind < RT_PART_KIND_COUNT; kind++) {
+        for (int i = 0; i < 5; i++) {
+            rt_part part = make_part((rt_part_kind)kind, rows[i], 50000);
+            double expected = rpi_cost_expect(&table, &part), measured = takes(&part, 1);
+            assert_true(expected > measured * 0.8 && expected < measured * 1.25);
+            assert_true(rpi_cost_plan(&table, &part) > expected);
+            assert_true(rpi_cost_plan(&table, &part) < expected * 1.6);
+        }
+    }
+}
+
+static void test_a_debugger_stop_is_not_believed(void **state)
+{
+    (void)state;
+    static rpi_cost_table table;
+    rpi_cost_init(&table, 3);
+    rt_part part = make_part(RT_PART_QKV, 4, 50000);
+    for (int i = 0; i < 100; i++) {
+        part.measured_ns = takes(&part, 1);
+        rpi_cost_learn(&table, &part);
+    }
+    double before = rpi_cost_expect(&table, &part);
+    part.measured_ns = 3000000000u;
+    rpi_cost_learn(&table, &part);
+    assert_true(rpi_cost_expect(&table, &part) == before);
+    part.measured_ns = 0; // a clock that stood still
+    rpi_cost_learn(&table, &part);
+    assert_true(rpi_cost_expect(&table, &part) == before);
+    // A processor that has slowed down for good is believed soon.
+    for (int i = 0; i < 60; i++) {
+        part.measured_ns = takes(&part, 5);
+        rpi_cost_learn(&table, &part);
+    }
+    double after = rpi_cost_expect(&table, &part);
+    assert_true(after > before * 4 && after < before * 6);
+}
+
+static void test_unseen_cells_borrow(void **state)
+{
+    (void)state;
+    static rpi_cost_table table;
+    rpi_cost_init(&table, 3);
+    rt_part part = make_part(RT_PART_QKV, 4, 50000);
+    for (int i = 0; i < 50; i++) {
+        part.measured_ns = 100000;
+        rpi_cost_learn(&table, &part);
+    }
+    rt_part near = make_part(RT_PART_QKV, 5, 50000), other = make_part(RT_PART_LOGITS, 4, 50000);
+    assert_true(rpi_cost_expect(&table, &near) > 50000);
+    assert_true(rpi_cost_expect(&table, &other) > 50000);
+}
+
+static void test_chores_are_learned(void **state)
+{
+    (void)state;
+    static rpi_cost_table table;
+    rpi_cost_init(&table, 3);
+    for (int i = 0; i < 200; i++)
+        rpi_chore_learn(&table, RPI_CHORE_SAMPLE, 1, 40000 * (1 + 0.05 * noise()));
+    double expected = rpi_chore_expect(&table, RPI_CHORE_SAMPLE, 1);
+    assert_true(expected > 36000 && expected < 44000);
+    assert_true(rpi_chore_plan(&table, RPI_CHORE_SAMPLE, 1) < 60000);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Who goes first
+// ---------------------------------------------------------------------------------------------------------------------
+
+// A clock that a look at it moves: every piece of work takes time, the same on every machine.
+static uint64_t ticks, tick_ns;
+
+static uint64_t ticking_clock(void *user)
+{
+    (void)user;
+    return ticks += tick_ns;
+}
+
+static rp_world *create_world(int32_t active, int32_t queued)
+{
+    rp_world_def def = rp_default_world_def();
+    def.model = model;
+    def.max_characters = 256;
+    def.max_active_turns = active;
+    def.max_queued_turns = queued;
+    def.clock_ns = ticking_clock;
+    def.lore = "The Gilded Griffin is a tavern at a crossroads, and it has been raining for three days without a break. The road "
+               "to the north is flooded, so nobody can leave, and the cellar is almost empty.";
+    ticks = 1000000000;
+    tick_ns = 2000;
+    rp_world *world = NULL;
+    assert_int_equal(rp_world_create(&def, &world), RT_OK);
+    return world;
+}
+
+static rp_character_id create_character(rp_world *world, int32_t number, int32_t reply_tokens, bool with_fallback)
+{
+    static const char *const lines[] = { "Not now." };
+    char name[32];
+    snprintf(name, sizeof name, "C%d", (int)number);
+    rp_character_def def = rp_default_character_def();
+    def.name = name;
+    def.persona = "Somebody.";
+    def.max_reply_tokens = reply_tokens;
+    if (with_fallback) {
+        def.fallback_lines = lines;
+        def.fallback_line_count = 1;
+    }
+    rp_character_id id;
+    assert_int_equal(rp_character_create(world, &def, &id), RT_OK);
+    return id;
+}
+
+static rp_turn_id say(rp_world *world, rp_character_id character, rp_priority priority, uint64_t deadline_us)
+{
+    rp_turn_id turn;
+    rp_say line = { .text = "What now?", .priority = priority, .deadline_us = deadline_us };
+    assert_int_equal(rp_character_say(world, character, &line, &turn), RT_OK);
+    return turn;
+}
+
+typedef struct ends {
+    rp_turn_id turns[512];
+    rp_event_kind kinds[512];
+    int32_t count, degraded, level, authored;
+} ends;
+
+static void take_events(rp_world *world, ends *e)
+{
+    rp_event event;
+    while (rp_world_next_event(world, &event)) {
+        if (event.kind == RP_EVENT_DEGRADED) {
+            e->degraded++;
+            e->level = event.count;
+        }
+        if (event.kind >= RP_EVENT_TURN_DONE && event.kind <= RP_EVENT_TURN_FAILED && e->count < 512) {
+            e->authored += event.text.size == 8 && strcmp(event.text.data, "Not now.") == 0;
+            e->kinds[e->count] = event.kind;
+            e->turns[e->count++] = event.turn;
+        }
+    }
+}
+
+static int32_t place_of(const ends *e, rp_turn_id turn)
+{
+    for (int32_t i = 0; i < e->count; i++)
+        if (RP_ID_EQUAL(e->turns[i], turn))
+            return i;
+    return -1;
+}
+
+static void run(rp_world *world, ends *e, uint32_t budget_us, int32_t frames)
+{
+    for (int32_t i = 0; i < frames && rp_world_is_busy(world); i++) {
+        assert_int_equal(rp_world_update(world, budget_us), RT_OK);
+        take_events(world, e);
+    }
+}
+
+static void test_focus_goes_first(void **state)
+{
+    (void)state;
+    static ends e;
+    memset(&e, 0, sizeof e);
+    rp_world *world = create_world(4, 64);
+    for (int32_t i = 0; i < 20; i++)
+        say(world, create_character(world, i, 12, false), RP_PRIORITY_AMBIENT, 0);
+    run(world, &e, 200, 10); // under way
+    int32_t before = e.count;
+    rp_turn_id focus = say(world, create_character(world, 100, 12, false), RP_PRIORITY_FOCUS, 0);
+    run(world, &e, 200, 100000);
+    assert_int_equal(e.count, 21);
+    assert_true(place_of(&e, focus) <= before + 4); // at most what was speaking already ends before it
+    rp_world_destroy(world);
+}
+
+static void test_deadlines_go_first_in_a_class(void **state)
+{
+    (void)state;
+    static ends e;
+    memset(&e, 0, sizeof e);
+    rp_world *world = create_world(1, 64);
+    rp_turn_id calm[6];
+    for (int32_t i = 0; i < 6; i++)
+        calm[i] = say(world, create_character(world, i, 8, false), RP_PRIORITY_NEARBY, 0);
+    rp_turn_id urgent = say(world, create_character(world, 50, 8, false), RP_PRIORITY_NEARBY, 600000000);
+    run(world, &e, 1000, 100000);
+    assert_int_equal(e.count, 7);
+    assert_int_equal(place_of(&e, urgent), 0);
+    assert_true(place_of(&e, calm[0]) < place_of(&e, calm[5]));
+    rp_world_destroy(world);
+}
+
+// A focus line after every frame, without end: whoever waits in the background is still served.
+static void test_nothing_starves(void **state)
+{
+    (void)state;
+    static ends e;
+    memset(&e, 0, sizeof e);
+    rp_world *world = create_world(2, 64);
+    rp_turn_id patient = say(world, create_character(world, 0, 6, false), RP_PRIORITY_BACKGROUND, 0);
+    rp_character_id loud[4];
+    for (int32_t i = 0; i < 4; i++)
+        loud[i] = create_character(world, 1 + i, 6, false);
+    rp_turn_id turns[4] = { { 0 } };
+    bool served = false;
+    for (int32_t frame = 0; frame < 4000 && !served; frame++) {
+        for (int32_t i = 0; i < 4; i++) {
+            rp_turn_state turn_state;
+            if (rp_turn_get_state(world, turns[i], &turn_state) != RT_OK)
+                turns[i] = say(world, loud[i], RP_PRIORITY_FOCUS, 0);
+        }
+        e.count = 0;
+        rp_world_update(world, 500);
+        ticks += 16000000; // the rest of the frame
+        take_events(world, &e);
+        served = place_of(&e, patient) >= 0;
+    }
+    assert_true(served);
+    rp_world_destroy(world);
+}
+
+// On a clock that only work moves, no update may run past its budget by more than a piece.
+static void test_budget_is_kept(void **state)
+{
+    (void)state;
+    static ends e;
+    memset(&e, 0, sizeof e);
+    rp_world *world = create_world(8, 64);
+    for (int32_t i = 0; i < 8; i++)
+        say(world, create_character(world, i, 16, false), RP_PRIORITY_NEARBY, 0);
+    run(world, &e, 250, 100000);
+    rp_stats stats;
+    rp_world_get_stats(world, &stats);
+    assert_int_equal(stats.turns_done, 8);
+    assert_true(stats.updates > 20);
+    assert_int_equal(stats.overshoot.count, stats.updates);
+    assert_true(stats.overshoot.max <= 120);
+    assert_true(stats.used_us <= stats.budget_us + stats.updates * 120);
+    rp_world_destroy(world);
+}
+
+// The beginning that all prompts share is computed by one of them.
+static void test_shared_lore_is_computed_once(void **state)
+{
+    (void)state;
+    static ends e;
+    memset(&e, 0, sizeof e);
+    rp_world *alone = create_world(8, 64);
+    say(alone, create_character(alone, 0, 4, false), RP_PRIORITY_NEARBY, 0);
+    run(alone, &e, RP_BUDGET_UNLIMITED, 10);
+    rp_stats one, many;
+    rp_world_get_stats(alone, &one);
+    rp_world *world = create_world(8, 64);
+    for (int32_t i = 0; i < 8; i++)
+        say(world, create_character(world, i, 4, false), RP_PRIORITY_NEARBY, 0);
+    run(world, &e, 500, 100000);
+    rp_world_get_stats(world, &many);
+    assert_int_equal(many.turns_done, 8);
+    int32_t prompt = (int32_t)(one.prefill_tokens + 1), shared = (int32_t)(many.reused_tokens / 7);
+    assert_true(shared >= RT_KV_BLOCK_TOKENS);
+    assert_true((int32_t)many.prefill_tokens <= 8 * prompt - 7 * shared + 8);
+    assert_true(prompt - shared < 2 * RT_KV_BLOCK_TOKENS + 32);
+    rp_world_destroy(alone);
+    rp_world_destroy(world);
+}
+
+static void test_detail_follows_load(void **state)
+{
+    (void)state;
+    static ends e;
+    memset(&e, 0, sizeof e);
+    rp_world *world = create_world(4, 256);
+    rp_turn_id focus = say(world, create_character(world, 200, 16, true), RP_PRIORITY_FOCUS, 0);
+    for (int32_t i = 0; i < 120; i++)
+        say(world, create_character(world, i, 16, true), RP_PRIORITY_AMBIENT, 0);
+    run(world, &e, 500, 200000);
+    assert_int_equal(e.count, 121);
+    for (int32_t i = 0; i < e.count; i++)
+        assert_int_equal(e.kinds[i], RP_EVENT_TURN_DONE);
+    assert_true(e.degraded >= 2);
+    assert_true(e.authored > 20 && e.authored < 120);
+    assert_true(place_of(&e, focus) >= 0);
+    rp_world_update(world, 100);
+    take_events(world, &e);
+    assert_int_equal(e.level, 0);
+    rp_world_destroy(world);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The pacer, against a game whose frames take what they take
+// ---------------------------------------------------------------------------------------------------------------------
+
+static void test_pacer(void **state)
+{
+    (void)state;
+    rp_world *world = create_world(2, 512);
+    static ends e;
+    tick_ns = 30000;
+    rp_character_id busy = create_character(world, 0, 96, false);
+    for (int32_t i = 0; i < 400; i++)
+        say(world, busy, RP_PRIORITY_AMBIENT, 0);
+    int32_t missed = 0;
+    double used = 0;
+    uint32_t budget = 0;
+    for (int32_t frame = 0; frame < 4000; frame++) {
+        e.count = 0;
+        uint32_t game_us = frame < 2000 ? 10000 : 14000; // the scene becomes heavier
+        uint64_t before = ticks;
+        rp_world_update(world, RP_BUDGET_PACED);
+        take_events(world, &e);
+        uint32_t ours = (uint32_t)((ticks - before) / 1000);
+        uint32_t frame_us = game_us + ours;
+        if (frame_us > 16667 * 1.05 && frame >= 200)
+            missed++;
+        used += frame > 1000 && frame < 2000 ? ours : 0;
+        if (frame_us < 16667)
+            frame_us = 16667; // waits for the display
+        budget = rp_world_frame(world, frame_us);
+        ticks += 100000;
+    }
+    assert_true(rp_world_is_busy(world));
+    assert_true(missed <= 8);
+    assert_true(used / 1000 > 3000); // of the 6,667 that the first scene leaves
+    assert_true(budget >= 100 && budget < 4000);
+    rp_world_set_unpaced(world, true);
+    assert_int_equal(rp_world_frame(world, 900000), 8000);
+    rp_world_destroy(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_costs_are_learned),
+        cmocka_unit_test(test_a_debugger_stop_is_not_believed),
+        cmocka_unit_test(test_unseen_cells_borrow),
+        cmocka_unit_test(test_chores_are_learned),
+        cmocka_unit_test(test_focus_goes_first),
+        cmocka_unit_test(test_deadlines_go_first_in_a_class),
+        cmocka_unit_test(test_nothing_starves),
+        cmocka_unit_test(test_budget_is_kept),
+        cmocka_unit_test(test_shared_lore_is_computed_once),
+        cmocka_unit_test(test_detail_follows_load),
+        cmocka_unit_test(test_pacer),
+    };
+    return cmocka_run_group_tests(tests, open_model, close_model);
+}

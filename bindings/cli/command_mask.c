@@ -360,15 +360,15 @@ static bool report(mask_run *run, bool as_json)
 
 int command_mask(int argc, char **argv)
 {
-    const char *model = NULL, *tokenizer = NULL, *tests = NULL, *each = NULL, *spacing = "spaced";
-    bool as_json = false, any_order = false;
+    const char *model = NULL, *tokenizer = NULL, *tests = NULL, *each = NULL, *spacing = "spaced", *order = "any";
+    bool as_json = false;
     option options[] = {
         {"model", OPTION_TEXT, &model, "FILE", "take the tokenizer of this model", 0, 0},
         {"tokenizer", OPTION_TEXT, &tokenizer, "FILE", "tekken.json, tokenizer.json, tokenizer.model or a folder", 0, 0},
         {"tests", OPTION_TEXT, &tests, "FILE", "JSON lines {\"id\", \"schema\", \"tests\": [{\"valid\", \"data\"}]}", 0, 0},
         {"each", OPTION_TEXT, &each, "FILE", "write what came of each schema, one JSON object a line", 0, 0},
         {"spacing", OPTION_CHOICE, &spacing, "spaced|compact|flexible", "white space that the grammars allow", 0, 0},
-        {"any-order", OPTION_FLAG, &any_order, NULL, "properties in any order", 0, 0},
+        {"order", OPTION_CHOICE, &order, "any|schema", "properties in any order (the default) or in the schema's", 0, 0},
         {"json", OPTION_FLAG, &as_json, NULL, "figures as one JSON object", 0, 0},
     };
     command_line line = {.command = "mask",
@@ -382,7 +382,7 @@ int command_mask(int argc, char **argv)
         return exit_code;
     if (!tests)
         return usage_error("mask", "--tests is needed");
-    mask_run run = {.any_order = any_order};
+    mask_run run = {.any_order = order[0] == 'a'};
     run.spacing = spacing[0] == 's' ? RT_JSON_SPACED : spacing[0] == 'c' ? RT_JSON_COMPACT : RT_JSON_FLEXIBLE;
     exit_code = open_tokenizer("mask", model, tokenizer, &run.tokenizer);
     if (exit_code != EXIT_DONE)

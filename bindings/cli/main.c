@@ -25,6 +25,7 @@ static const struct {
     {"call", command_call, "which functions a model would call for a question"},
     {"bench", command_bench, "speed: model, frame, mask, tokens, cache"},
     {"frame", command_frame, "a recorded game's frames, with characters talking beside them"},
+    {"trace", command_trace, "what each frame did, for Perfetto"},
     {"synth", command_synth, "a model of random weights in a real model's shape"},
     {"quantize", command_quantize, "a smaller model file from a larger one"},
 };

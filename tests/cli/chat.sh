@@ -67,6 +67,9 @@ check "frame" run 0 frame --model "$tiny" --trace "$folder/trace.csv" --characte
 for key in extra_missed_percent idle_used_percent overshoot_p99_us overshoot_p999_us noise_p99_us noise_p999_us tokens_per_second; do
     check "frame says $key" out_has "\"$key\":"
 done
+check "trace" run 0 trace --model "$tiny" --characters 2 --frames 30 --fps 200 --out "$folder/trace.json"
+command -v python3 >/dev/null && check "trace is JSON" python3 -c 'import json, sys; json.load(open(sys.argv[1]))["traceEvents"][10]' "$folder/trace.json"
+check "a trace that cannot be written" run 1 trace --model "$tiny" --out "$folder/none/trace.json"
 printf 'a\nb\n' >"$folder/trace.csv"
 check "a trace that is none" run 1 frame --model "$tiny" --trace "$folder/trace.csv"
 check "names the line" err_has "line 2"

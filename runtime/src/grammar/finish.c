@@ -122,7 +122,7 @@ static void finish_object(rti_compiler *c, rti_object *o)
         p->variant_count = keep_variants(g, p->variants, p->variant_count);
         available += p->variant_count != 0;
         required += p->required;
-        if (p->required && i >= o->ordered_count) o->required_free |= 1ull << (i - o->ordered_count);
+        if (p->required && i >= o->ordered_count && i - o->ordered_count < RTI_FREE_MAX) o->required_free |= 1ull << (i - o->ordered_count);
     }
     o->required_count = required;
     uint64_t room = 0;

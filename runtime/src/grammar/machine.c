@@ -81,7 +81,8 @@ static bool is_seen(const rti_machine *m, uint32_t list, uint64_t hash)
     return false;
 }
 
-static uint32_t add_seen(rti_machine *m, uint32_t list, uint64_t hash)
+// `counts`: towards the length of the list.
+static uint32_t add_seen(rti_machine *m, uint32_t list, uint64_t hash, bool counts)
 {
     uint64_t own = rti_hash_mix(hash, list);
     uint32_t *bucket = &m->seen_buckets[own & (m->seen_bucket_count - 1)];
@@ -90,7 +91,7 @@ static uint32_t add_seen(rti_machine *m, uint32_t list, uint64_t hash)
     }
     if (!reserve(m, (void **)&m->seen, &m->seen_capacity, m->seen_count + 1, sizeof *m->seen)) return 0;
     uint32_t id = m->seen_count++;
-    m->seen[id] = (rti_seen){ .hash = hash, .before = list, .length = m->seen[list].length + 1, .next = *bucket };
+    m->seen[id] = (rti_seen){ .hash = hash, .before = list, .length = m->seen[list].length + counts, .next = *bucket };
     *bucket = id;
     return id;
 }
@@ -231,16 +232,33 @@ static uint32_t next_required(const rti_machine *m, const rti_object *o, uint32_
     return m->g->positions[o->next_required + position];
 }
 
-static uint32_t required_left(const rti_machine *m, const rti_object *o, const rti_frame *f)
+// Properties in any order have a bit each; past those they are noted among the keys that were seen.
+static uint64_t property_hash(uint32_t index)
+{
+    return rti_hash_mix(index, 0x70726F70) | 1;
+}
+
+static bool free_property(const rti_machine *m, const rti_object *o, const rti_frame *f, uint32_t p)
+{
+    uint32_t index = p - o->ordered_count;
+    if (index < RTI_FREE_MAX) return (f->seen >> index & 1) == 0;
+    return !is_seen(m, f->seen_keys, property_hash(index));
+}
+
+static uint32_t required_free_left(const rti_machine *m, const rti_object *o, const rti_frame *f)
 {
     uint32_t count = (uint32_t)__builtin_popcountll(o->required_free & ~f->seen);
-    for (uint32_t p = next_required(m, o, f->position); p < o->ordered_count; p = next_required(m, o, p + 1)) count++;
+    for (uint32_t p = o->ordered_count + RTI_FREE_MAX; p < o->property_count; p++) {
+        count += m->g->properties[o->properties + p].required && free_property(m, o, f, p);
+    }
     return count;
 }
 
-static bool free_property(const rti_object *o, const rti_frame *f, uint32_t p)
+static uint32_t required_left(const rti_machine *m, const rti_object *o, const rti_frame *f)
 {
-    return (f->seen >> (p - o->ordered_count) & 1) == 0;
+    uint32_t count = required_free_left(m, o, f);
+    for (uint32_t p = next_required(m, o, f->position); p < o->ordered_count; p = next_required(m, o, p + 1)) count++;
+    return count;
 }
 
 static bool marks_in(const rti_machine *m, uint32_t first, uint32_t count, uint32_t mark)
@@ -259,7 +277,7 @@ static bool object_can_finish(const rti_machine *m, const rti_object *o, const r
     if (f->count < o->minimum && o->other_room != RTI_NO_MAXIMUM) {
         uint32_t available = o->other_room - RTI_MIN(o->other_room, m->seen[f->seen_keys].length);
         for (uint32_t p = f->position; p < o->property_count; p++) {
-            available += g->properties[o->properties + p].variant_count != 0 && (p < o->ordered_count || free_property(o, f, p));
+            available += g->properties[o->properties + p].variant_count != 0 && (p < o->ordered_count || free_property(m, o, f, p));
         }
         if (f->count + available < o->minimum) return false;
     }
@@ -269,7 +287,7 @@ static bool object_can_finish(const rti_machine *m, const rti_object *o, const r
         bool can = false;
         for (uint32_t p = f->position; p < o->property_count && !can; p++) {
             const rti_property *x = &g->properties[o->properties + p];
-            can = (p < o->ordered_count || free_property(o, f, p)) && marks_in(m, x->variants, x->variant_count, 1u << i);
+            can = (p < o->ordered_count || free_property(m, o, f, p)) && marks_in(m, x->variants, x->variant_count, 1u << i);
         }
         for (uint32_t k = 0; k < o->class_count && !can; k++) {
             const rti_key_class *x = &g->classes[o->classes + k];
@@ -283,7 +301,7 @@ static bool object_can_finish(const rti_machine *m, const rti_object *o, const r
 static bool object_can_close(const rti_machine *m, const rti_frame *f)
 {
     const rti_object *o = object_of(m, f);
-    if (next_required(m, o, f->position) != o->ordered_count || (o->required_free & ~f->seen) != 0) return false;
+    if (next_required(m, o, f->position) != o->ordered_count || required_free_left(m, o, f) != 0) return false;
     return f->count >= o->minimum && f->marks == (1u << o->condition_count) - 1;
 }
 
@@ -299,7 +317,7 @@ static bool after_member(const rti_machine *m, const rti_frame *f, uint32_t p, u
         out->position = p + 1;
     } else {
         out->position = o->ordered_count;
-        if (p != UINT32_MAX) out->seen |= 1ull << (p - o->ordered_count);
+        if (p != UINT32_MAX && p - o->ordered_count < RTI_FREE_MAX) out->seen |= 1ull << (p - o->ordered_count);
     }
     if (o->minimum == 0 && o->maximum == RTI_NO_MAXIMUM && o->condition_count == 0) return true;
     return object_can_finish(m, o, out);
@@ -321,7 +339,7 @@ static bool property_allowed(const rti_machine *m, const rti_frame *f, uint32_t 
     const rti_object *o = object_of(m, f);
     const rti_property *x = &m->g->properties[o->properties + p];
     uint32_t required = next_required(m, o, f->position);
-    if (p < o->ordered_count ? p < f->position || p > required : required != o->ordered_count || !free_property(o, f, p)) return false;
+    if (p < o->ordered_count ? p < f->position || p > required : required != o->ordered_count || !free_property(m, o, f, p)) return false;
     for (uint32_t i = 0; i < x->variant_count; i++) {
         if (variant_allowed(m, f, p, &m->g->variants[x->variants + i])) return true;
     }
@@ -434,7 +452,7 @@ static void push_plain(rti_machine *m, rti_thread_kind kind, uint32_t frame, uin
 static uint32_t note_item(rti_machine *m, uint32_t frame, uint64_t hash)
 {
     rti_frame f = m->frames[frame];
-    f.seen_keys = add_seen(m, f.seen_keys, hash);
+    f.seen_keys = add_seen(m, f.seen_keys, hash, true);
     return intern_frame(m, f);
 }
 
@@ -459,7 +477,11 @@ static void push_member(rti_machine *m, uint32_t frame, uint32_t p, uint32_t var
         const rti_variant v = m->g->variants[variants + i];
         rti_frame after;
         if (!deep_enough(m, &f, v.node) || !after_member(m, &f, p, v.marks, &after)) continue;
-        if (hash != 0) after.seen_keys = add_seen(m, after.seen_keys, hash);
+        uint32_t free_index = p == UINT32_MAX ? 0 : p - object_of(m, &f)->ordered_count;
+        if (p != UINT32_MAX && p >= object_of(m, &f)->ordered_count && free_index >= RTI_FREE_MAX) {
+            after.seen_keys = add_seen(m, after.seen_keys, property_hash(free_index), false);
+        }
+        if (hash != 0) after.seen_keys = add_seen(m, after.seen_keys, hash, true);
         push_plain(m, RTI_THREAD_COLON, intern_frame(m, after), v.node);
     }
 }

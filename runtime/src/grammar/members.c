@@ -393,12 +393,11 @@ static bool add_properties(block *b)
         if (!b->members[i].forbidden && b->members[i].listed && !g->any_order) order[used++] = i;
     }
     o->ordered_count = used;
-    for (uint32_t i = 0; i < b->count; i++) {
-        if (b->members[i].forbidden || (b->members[i].listed && !g->any_order)) continue;
-        if (used - o->ordered_count == RTI_FREE_MAX) {
-            rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: more than %d properties of one object in any order", c->where, RTI_FREE_MAX);
+    for (int required = 1; required >= 0; required--) { // required ones first: they are what is asked about most
+        for (uint32_t i = 0; i < b->count; i++) {
+            if (b->members[i].forbidden || b->members[i].required != (required == 1) || (b->members[i].listed && !g->any_order)) continue;
+            order[used++] = i;
         }
-        order[used++] = i;
     }
     o->properties = g->properties_count;
     o->property_count = used;

@@ -82,26 +82,65 @@ static bool add_actions(const rt_host *host, rpi_slot *slot, int32_t *count, rp_
     return fits;
 }
 
+// A line with what the character did about it, for models that know no calls: told as what happens, in the speaker's own
+// turn. Anything that looks like a protocol they would only imitate.
+static bool add_line_with_outcome(const rt_host *host, rpi_slot *slot, int32_t *count, rp_text line, rp_text actions)
+{
+    rpi_buffer *notes = &slot->notes;
+    size_t start = notes->size;
+    bool fits = rpi_buffer_add(host, notes, line.data, line.size), any = false;
+    rpi_action action;
+    for (size_t at = 0; fits && rpi_action_read(actions, &at, &action);) {
+        if (!action.is_result)
+            continue;
+        bool ends = action.content.size > 0 && strchr(".!?", action.content.data[action.content.size - 1]) != NULL;
+        fits = rpi_buffer_add_text(host, notes, "\n\nWhat happens now: ") &&
+               rpi_buffer_add(host, notes, action.content.data, action.content.size) &&
+               rpi_buffer_add_text(host, notes, ends ? "" : ".");
+        any = true;
+    }
+    if (fits && any)
+        fits = rpi_buffer_add_text(host, notes, " What do you say?");
+    rp_message message = { .role = RP_ROLE_USER, .content = { notes->data + start, notes->size - start } };
+    return fits && add_message(host, slot, count, &message);
+}
+
+// What was said to the character and what it did about it.
+static bool add_line(const rp_world *world, rpi_slot *slot, int32_t *count, rp_text line, rp_text actions)
+{
+    const rt_host *host = &world->host;
+    if (world->format->calls == RP_CALLS_CHOOSE && actions.size > 0)
+        return add_line_with_outcome(host, slot, count, line, actions);
+    return (line.size == 0 || add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_USER, .content = line })) &&
+           add_actions(host, slot, count, actions);
+}
+
+// Messages point into the notes: they get all the room that they can need before.
+static bool reserve_notes(const rt_host *host, rpi_slot *slot, rp_text line)
+{
+    const rpi_history *history = &slot->character->history;
+    rpi_buffer_clear(&slot->notes);
+    return rpi_buffer_reserve(host, &slot->notes,
+                              history->bytes.size * 2 + history->count * 64 + slot->actions.size * 2 + line.size + 256);
+}
+
 static bool write_messages(rp_world *world, rpi_slot *slot, size_t first, rp_text line, int32_t *count)
 {
     const rt_host *host = &world->host;
     const rpi_history *history = &slot->character->history;
     *count = 0;
-    bool fits = add_message(host, slot, count,
+    bool fits = reserve_notes(host, slot, line) && add_message(host, slot, count,
                             &(rp_message){ .role = RP_ROLE_SYSTEM, .content = { slot->text.data, slot->text.size } });
     size_t at = 0;
     for (size_t i = 0; fits && i < history->count; i++) {
         rpi_exchange_text exchange = rpi_history_read(history, i, &at);
         if (i < first)
             continue;
-        if (exchange.line.size > 0)
-            fits = add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_USER, .content = exchange.line });
-        fits = fits && add_actions(host, slot, count, exchange.actions);
+        fits = add_line(world, slot, count, exchange.line, exchange.actions);
         if (fits && exchange.reply.size > 0)
             fits = add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_REPLY, .content = exchange.reply });
     }
-    return fits && add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_USER, .content = line }) &&
-           add_actions(host, slot, count, (rp_text){ slot->actions.data, slot->actions.size });
+    return fits && add_line(world, slot, count, line, (rp_text){ slot->actions.data, slot->actions.size });
 }
 
 static rt_result render(rp_world *world, rpi_slot *slot, size_t first, const char *tools, rp_text line, rp_prompt *prompt)

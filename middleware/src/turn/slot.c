@@ -37,9 +37,10 @@ rt_result rpi_slot_create(rp_world *world, rpi_slot *slot, int32_t number)
                 reserve_tokens(host, &slot->argument_tokens, FIRST_TOKENS);
     slot->messages = messages;
     rpi_buffer *buffers[] = { &slot->text,    &slot->schemas, &slot->arguments, &slot->actions,
-                              &slot->answer,  &slot->reply,   &slot->held,      &slot->scratch };
+                              &slot->answer,  &slot->reply,   &slot->held,      &slot->scratch,
+                              &slot->notes };
     for (size_t i = 0; fits && i < RPI_COUNT(buffers); i++)
-        fits = rpi_buffer_reserve(host, buffers[i], FIRST_TEXT_BYTES);
+        fits = rpi_buffer_reserve(host, buffers[i], buffers[i] == &slot->notes ? prompt_bytes : FIRST_TEXT_BYTES);
     return fits ? RT_OK : rpi_fail(host, RT_ERROR_OUT_OF_MEMORY, "rp_world_create: slot %d: out of memory", number);
 }
 
@@ -55,7 +56,8 @@ void rpi_slot_destroy(rp_world *world, rpi_slot *slot)
     free_tokens(host, &slot->tokens);
     free_tokens(host, &slot->argument_tokens);
     rpi_buffer *buffers[] = { &slot->text,    &slot->schemas, &slot->arguments, &slot->actions,
-                              &slot->answer,  &slot->reply,   &slot->held,      &slot->scratch };
+                              &slot->answer,  &slot->reply,   &slot->held,      &slot->scratch,
+                              &slot->notes };
     for (size_t i = 0; i < RPI_COUNT(buffers); i++)
         rpi_buffer_free(host, buffers[i]);
 }

@@ -93,6 +93,7 @@ typedef struct rpi_slot {
     rp_message *messages;
     size_t message_capacity;
     rpi_buffer text;   // the system text
+    rpi_buffer notes;  // lines with what was done about them
     rpi_buffer scratch; // for whatever is being put together, never across chores
     rp_prompt prompt;
     int32_t reused;    // prompt tokens found in the cache

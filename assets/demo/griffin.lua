@@ -1,0 +1,114 @@
+-- The people of the Gilded Griffin and what they may do.
+--
+-- The game offers: game.cellar() -> drinks that are left, game.pour(drink, cups), game.give_key(), game.give_map(),
+-- game.serve_soup(), game.play(song), and ctx.speaker.gold, .has_key, .has_map, .has_soup through its function "speaker".
+
+local repartee = require "repartee"
+
+tool "pour_drink" {
+  description = "Pour the guest a drink. Two gold a cup.",
+  parameters = {
+    drink = enum(function() return game.cellar() end), -- live: what is in the cellar now
+    cups  = integer { min = 1, max = 3, default = 1 },
+  },
+  when = function(ctx) return ctx.speaker.gold >= 2 end,
+  cooldown = 2,
+  call = function(args) return game.pour(args.drink, args.cups) end,
+}
+
+tool "give_room_key" {
+  description = "Rent the guest a room for the night and hand over the key. Five gold.",
+  when = function(ctx) return ctx.speaker.gold >= 5 and not ctx.speaker.has_key end,
+  call = function() return game.give_key() end,
+}
+
+tool "cook_soup" {
+  description = "Order hot soup from the kitchen for a hungry guest",
+  when = function(ctx) return not ctx.speaker.has_soup end,
+  timeout = 30,
+  call = function(args, ctx)
+    after(2, function() ctx.answer(game.serve_soup()) end) -- the kitchen takes two seconds; the room goes on
+    return later()
+  end,
+}
+
+tool "open_cellar" {
+  description = "Unlock the cellar door",
+  call = function()
+    return veto "The cellar stays locked at night." -- the house has its rules
+  end,
+}
+
+tool "give_map" {
+  description = "Give the guest the sea map of the rocks",
+  when = function(ctx) return not ctx.speaker.has_map end,
+  call = function() return game.give_map() end,
+}
+
+tool "play_song" {
+  description = "Play a song on the lute",
+  parameters = { song = enum { "a merry jig", "a sad ballad", "a sea shanty" } },
+  cooldown = 5,
+  call = function(args) return game.play(args.song) end,
+}
+
+repartee.character "marta" {
+  name = "Marta",
+  persona = [[
+    You are Marta, the innkeeper of the Gilded Griffin tavern. You are friendly and dry.
+    You answer the guest in one short sentence.
+  ]],
+  knows = { "lore/griffin.md" },
+  emotions = { "neutral", "amused", "warm", "stern" },
+  tools = { "pour_drink", "give_room_key", "cook_soup", "open_cellar" },
+  temperature = 0.3,
+  max_reply_tokens = 40,
+  fallback = { "One moment, love. The barrel is stuck." },
+  look = "marta",
+}
+
+repartee.character "harker" {
+  name = "Captain Harker",
+  persona = [[
+    You are Captain Harker, an old sailor by the fire. You love the sea.
+    You answer in one short sentence.
+  ]],
+  knows = { "lore/harker.md" },
+  emotions = { "neutral", "amused", "sad" },
+  tools = { "give_map" },
+  temperature = 0.3,
+  max_reply_tokens = 40,
+  fallback = { "Hm. The wind has my tongue." },
+  look = "harker",
+}
+
+repartee.character "lysa" {
+  name = "Lysa",
+  persona = [[
+    You are Lysa, a young bard with a lute. You are cheerful and love songs.
+    You answer in one short sentence.
+  ]],
+  emotions = { "neutral", "amused", "warm", "sad" },
+  tools = { "play_song" },
+  temperature = 0.3,
+  max_reply_tokens = 40,
+  fallback = { "Let me tune this string first." },
+  look = "lysa",
+}
+
+-- What the three say to each other while nobody talks to them: { to, from, line }.
+local chatter = {
+  { "harker", "Lysa", "How is the sea tonight, Captain?" },
+  { "lysa", "Marta", "Your songs are lovely tonight, Lysa." },
+  { "marta", "Captain Harker", "A cold night, Marta." },
+  { "harker", "Marta", "Tell us about the Petrel, Captain." },
+  { "lysa", "Captain Harker", "Where did you learn to play, girl?" },
+  { "marta", "Lysa", "Is the house full tonight, Marta?" },
+}
+local said = 0
+
+-- Called by the game: who is spoken to next, by whom, and what is said.
+function next_chatter()
+  said = said % #chatter + 1
+  return chatter[said]
+end

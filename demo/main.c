@@ -1,0 +1,391 @@
+// main.c - The Gilded Griffin: options, the window or the paper that stands in for it, and the game's loop.
+// SPDX-License-Identifier: MIT
+#include "panel.h"
+#include "play.h"
+#include "report.h"
+#include "room.h"
+
+#include <SDL.h>
+#include <SDL_image.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct options {
+    minds_def minds;
+    const char *play, *report, *screenshot;
+    uint32_t budget_us; // RP_BUDGET_PACED: what the frames allow
+    int frames;         // 0: until it is over
+    bool headless, paced;
+    bool verbose;
+} options;
+
+typedef struct picture {
+    SDL_Window *window;
+    SDL_Surface *paper; // without a display
+    SDL_Renderer *renderer;
+} picture;
+
+typedef struct evening {
+    options o;
+    picture picture;
+    game game;
+    minds minds;
+    room room;
+    panel panel;
+    input_line input;
+    play play;
+    frame_times times;
+    double quiet;     // seconds in which nobody spoke to the player
+    who near;
+    bool running, pictured;
+} evening;
+
+static const char usage[] =
+    "usage: griffin [OPTION...]\n"
+    "  --model FILE         a .gguf file, or a folder with config.json and safetensors\n"
+    "  --budget US          microseconds of a frame for the minds (default: what the frames allow; 4000 without a display)\n"
+    "  --threads N          threads that may work on a frame, this one included (default 1)\n"
+    "  --seed N             of the evening\n"
+    "  --headless           no window: the same game, drawn into memory\n"
+    "  --script FILE        an evening that plays by itself (assets/demo/evening.txt)\n"
+    "  --frames N           stop after so many frames\n"
+    "  --report FILE.json   the conversation, the calls and the frame times\n"
+    "  --screenshot FILE.png  the picture, at the script's `picture` step or at the end\n"
+    "  --real-time          without a display: wait for the next frame as a display would\n"
+    "  --verbose            what the library has to say, on stderr\n";
+
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+// --- options --------------------------------------------------------------------------------------------------------------------
+
+// -1: wrong usage; 0: done (help); 1: go on.
+static int read_options(options *o, int count, char **words)
+{
+    memset(o, 0, sizeof(*o));
+    o->minds = (minds_def){.model = "assets/models/smollm2-135m-instruct.gguf", .script = "assets/demo/griffin.lua",
+                           .lore = "assets/demo/lore/world.md", .seed = 1, .threads = 1};
+    for (int i = 1; i < count; i++) {
+        const char *w = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
+        if (strcmp(w, "--help") == 0 || strcmp(w, "-h") == 0) {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (strcmp(w, "--headless") == 0) {
+            o->headless = true;
+            continue;
+        }
+        if (strcmp(w, "--verbose") == 0) {
+            o->verbose = true;
+            continue;
+        }
+        if (strcmp(w, "--real-time") == 0) {
+            o->paced = true;
+            continue;
+        }
+        if (!value) {
+            fprintf(stderr, "griffin: '%s' is no option, or needs a value\n%s", w, usage);
+            return -1;
+        }
+        i++;
+        if (strcmp(w, "--model") == 0) {
+            o->minds.model = value;
+        } else if (strcmp(w, "--budget") == 0) {
+            o->budget_us = (uint32_t)strtoul(value, NULL, 10);
+        } else if (strcmp(w, "--threads") == 0) {
+            o->minds.threads = atoi(value);
+        } else if (strcmp(w, "--seed") == 0) {
+            o->minds.seed = strtoull(value, NULL, 10);
+        } else if (strcmp(w, "--script") == 0) {
+            o->play = value;
+        } else if (strcmp(w, "--frames") == 0) {
+            o->frames = atoi(value);
+        } else if (strcmp(w, "--report") == 0) {
+            o->report = value;
+        } else if (strcmp(w, "--screenshot") == 0) {
+            o->screenshot = value;
+        } else {
+            fprintf(stderr, "griffin: '%s' is no option\n%s", w, usage);
+            return -1;
+        }
+    }
+    if (o->minds.threads < 1 || o->minds.threads > 64 || o->frames < 0) {
+        fprintf(stderr, "griffin: --threads is 1 to 64, --frames 0 or more\n");
+        return -1;
+    }
+    if (o->budget_us == 0) {
+        o->budget_us = o->headless ? 4000 : RP_BUDGET_PACED;
+    }
+    return 1;
+}
+
+// --- the picture ------------------------------------------------------------------------------------------------------------------
+
+static bool open_picture(picture *p, bool headless)
+{
+    if (headless) {
+        SDL_setenv("SDL_VIDEODRIVER", "dummy", 1);
+    }
+    if (SDL_Init(SDL_INIT_VIDEO | SDL_INIT_TIMER) != 0) {
+        fprintf(stderr, "griffin: SDL does not start: %s (--headless plays without a display)\n", SDL_GetError());
+        return false;
+    }
+    if (headless) {
+        p->paper = SDL_CreateRGBSurfaceWithFormat(0, VIEW_WIDTH, VIEW_HEIGHT, 32, SDL_PIXELFORMAT_ARGB8888);
+        p->renderer = p->paper ? SDL_CreateSoftwareRenderer(p->paper) : NULL;
+    } else {
+        p->window = SDL_CreateWindow("The Gilded Griffin", SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, VIEW_WIDTH, VIEW_HEIGHT,
+                                     SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI);
+        p->renderer = p->window ? SDL_CreateRenderer(p->window, -1, SDL_RENDERER_ACCELERATED | SDL_RENDERER_PRESENTVSYNC) : NULL;
+        if (p->window && !p->renderer) {
+            p->renderer = SDL_CreateRenderer(p->window, -1, 0);
+        }
+        if (p->renderer) {
+            SDL_RenderSetLogicalSize(p->renderer, VIEW_WIDTH, VIEW_HEIGHT);
+        }
+    }
+    if (!p->renderer) {
+        fprintf(stderr, "griffin: no picture: %s (--headless plays without a display)\n", SDL_GetError());
+        return false;
+    }
+    return true;
+}
+
+static void close_picture(picture *p)
+{
+    if (p->renderer) {
+        SDL_DestroyRenderer(p->renderer);
+    }
+    if (p->window) {
+        SDL_DestroyWindow(p->window);
+    }
+    SDL_FreeSurface(p->paper);
+    SDL_Quit();
+}
+
+static bool save_picture(picture *p, const char *path)
+{
+    SDL_Surface *surface = p->paper;
+    if (!surface) {
+        int w, h;
+        SDL_GetRendererOutputSize(p->renderer, &w, &h);
+        surface = SDL_CreateRGBSurfaceWithFormat(0, w, h, 32, SDL_PIXELFORMAT_ARGB8888);
+        if (surface) {
+            SDL_RenderReadPixels(p->renderer, NULL, SDL_PIXELFORMAT_ARGB8888, surface->pixels, surface->pitch);
+        }
+    }
+    SDL_Surface *flat = surface ? SDL_ConvertSurfaceFormat(surface, SDL_PIXELFORMAT_RGB24, 0) : NULL;
+    bool fine = flat && IMG_SavePNG(flat, path) == 0;
+    if (!fine) {
+        fprintf(stderr, "griffin: %s cannot be written: %s\n", path, SDL_GetError());
+    }
+    SDL_FreeSurface(flat);
+    if (surface != p->paper) {
+        SDL_FreeSurface(surface);
+    }
+    return fine;
+}
+
+// --- the player ---------------------------------------------------------------------------------------------------------------------
+
+static void take_key(evening *e, const SDL_KeyboardEvent *key)
+{
+    if (e->input.composing[0]) {
+        return; // the input method's
+    }
+    if (key->keysym.sym == SDLK_BACKSPACE) {
+        input_erase(&e->input);
+    } else if (key->keysym.sym == SDLK_ESCAPE) {
+        if (e->input.text[0]) {
+            e->input.text[0] = 0;
+        } else {
+            e->running = false;
+        }
+    } else if ((key->keysym.sym == SDLK_RETURN || key->keysym.sym == SDLK_KP_ENTER) && !key->repeat && e->input.text[0]) {
+        if (minds_say(&e->minds, game_nearest(&e->game), e->input.text)) {
+            e->input.text[0] = 0;
+        }
+    } else if (key->keysym.sym == SDLK_v && (key->keysym.mod & KMOD_CTRL)) {
+        char *pasted = SDL_GetClipboardText();
+        if (pasted) {
+            input_add(&e->input, pasted);
+            SDL_free(pasted);
+        }
+    }
+}
+
+static void take_input(evening *e)
+{
+    SDL_Event event;
+    while (SDL_PollEvent(&event)) {
+        if (event.type == SDL_QUIT) {
+            e->running = false;
+        } else if (event.type == SDL_TEXTINPUT) {
+            input_add(&e->input, event.text.text);
+            e->input.composing[0] = 0;
+            e->input.blink = 0;
+        } else if (event.type == SDL_TEXTEDITING) {
+            snprintf(e->input.composing, sizeof(e->input.composing), "%s", event.edit.text);
+        } else if (event.type == SDL_KEYDOWN) {
+            take_key(e, &event.key);
+        }
+    }
+}
+
+// Arrows always walk; letters do while nothing is being typed and the player stands with nobody.
+static int walking(const evening *e)
+{
+    const Uint8 *keys = SDL_GetKeyboardState(NULL);
+    bool letters = !e->input.text[0] && game_nearest(&e->game) == NOBODY;
+    int left = keys[SDL_SCANCODE_LEFT] || (letters && keys[SDL_SCANCODE_A]);
+    int right = keys[SDL_SCANCODE_RIGHT] || (letters && keys[SDL_SCANCODE_D]);
+    return right - left;
+}
+
+// The others talk among themselves while nobody talks to them; whoever the player walks up to gets ready.
+static void keep_company(evening *e, double seconds)
+{
+    who near = game_nearest(&e->game);
+    if (near != e->near && near != NOBODY) {
+        minds_approach(&e->minds, near);
+    }
+    e->near = near;
+    e->quiet = minds_answering(&e->minds) || e->input.text[0] ? 0 : e->quiet + seconds;
+    if (!e->o.play && e->quiet > 12) {
+        e->quiet = 4;
+        minds_chatter(&e->minds);
+    }
+}
+
+// --- the loop -----------------------------------------------------------------------------------------------------------------------
+
+static void draw(evening *e)
+{
+    SDL_SetRenderDrawColor(e->picture.renderer, 8, 5, 4, 255);
+    SDL_RenderClear(e->picture.renderer);
+    room_draw(&e->room, &e->game);
+    panel_draw(&e->panel, &e->game, &e->input, !e->o.headless);
+    rp_stats stats;
+    rp_world_get_stats(e->minds.world, &stats);
+    graph_draw(&e->panel, &e->times, e->o.budget_us == RP_BUDGET_PACED ? stats.pacer_budget_us : e->o.budget_us);
+}
+
+static void take_picture(evening *e)
+{
+    if (e->o.screenshot && !e->pictured) {
+        e->pictured = save_picture(&e->picture, e->o.screenshot);
+    }
+}
+
+static void run_frame(evening *e, double seconds)
+{
+    uint64_t begin = now_us();
+    int direction = 0;
+    if (!e->o.headless) {
+        take_input(e);
+        direction = walking(e);
+    }
+    if (e->o.play) {
+        direction = play_advance(&e->play, &e->minds, seconds);
+    }
+    e->input.blink += seconds;
+    game_advance(&e->game, seconds, direction);
+    keep_company(e, seconds);
+    uint64_t before = now_us();
+    minds_update(&e->minds, e->o.budget_us, seconds);
+    uint64_t after = now_us();
+    room_advance(&e->room, &e->game, seconds);
+    draw(e);
+    if (e->play.wants_picture) {
+        e->play.wants_picture = false;
+        take_picture(e);
+    }
+    uint64_t drawn = now_us();
+    times_add(&e->times, (uint32_t)(after - before), (uint32_t)(drawn - begin - (after - before)));
+    SDL_RenderPresent(e->picture.renderer);
+    if (!e->o.headless) {
+        rp_world_frame(e->minds.world, (uint32_t)(now_us() - begin));
+    }
+}
+
+static void run(evening *e)
+{
+    uint64_t last = now_us();
+    e->running = true;
+    e->near = NOBODY;
+    while (e->running) {
+        uint64_t now = now_us();
+        double seconds = (double)(now - last) / 1e6;
+        last = now;
+        run_frame(e, e->o.headless ? 1.0 / 60 : seconds > 0.1 ? 0.1 : seconds);
+        if ((e->o.frames && e->times.count >= e->o.frames) || (e->o.play && play_is_over(&e->play))) {
+            e->running = false;
+        }
+        uint64_t took = now_us() - now;
+        if (e->o.headless && e->o.paced && took < 16667) {
+            SDL_Delay((Uint32)((16667 - took) / 1000));
+        }
+    }
+}
+
+static bool open_evening(evening *e)
+{
+    if (!game_start(&e->game)) {
+        fprintf(stderr, "griffin: out of memory\n");
+        return false;
+    }
+    e->minds.verbose = e->o.verbose;
+    if (!open_picture(&e->picture, e->o.headless) || !panel_open(&e->panel, e->picture.renderer)) {
+        return false;
+    }
+    if (!room_open(&e->room, e->picture.renderer)) {
+        fprintf(stderr, "griffin: the room cannot be painted: %s\n", SDL_GetError());
+        return false;
+    }
+    if (!minds_open(&e->minds, &e->o.minds, &e->game)) {
+        return false;
+    }
+    if (e->o.play && !play_open(&e->play, &e->game, e->o.play)) {
+        return false;
+    }
+    if (!e->o.headless) {
+        SDL_Rect place = panel_input_place();
+        SDL_StartTextInput();
+        SDL_SetTextInputRect(&place);
+    }
+    return true;
+}
+
+int main(int count, char **words)
+{
+    static evening e;
+    int go_on = read_options(&e.o, count, words);
+    if (go_on != 1) {
+        return go_on == 0 ? 0 : 2;
+    }
+    bool fine = open_evening(&e);
+    if (fine) {
+        run(&e);
+        take_picture(&e);
+        report_def report = {.path = e.o.report, .picture = e.pictured ? e.o.screenshot : NULL, .budget_us = e.o.budget_us};
+        if (e.o.headless || e.o.report) {
+            report_print(&report, &e.minds, &e.times);
+        }
+        fine = !e.o.report || report_write(&report, &e.minds, &e.times);
+        fine = fine && (!e.o.screenshot || e.pictured);
+    }
+    minds_close(&e.minds);
+    play_close(&e.play);
+    room_close(&e.room);
+    panel_close(&e.panel);
+    close_picture(&e.picture);
+    times_end(&e.times);
+    game_end(&e.game);
+    return fine ? 0 : 1;
+}

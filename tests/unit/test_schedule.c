@@ -289,9 +289,10 @@ static void test_budget_is_kept(void **state)
     static ends e;
     memset(&e, 0, sizeof e);
     rp_world *world = create_world(8, 64);
+    tick_ns = 10000;
     for (int32_t i = 0; i < 8; i++)
         say(world, create_character(world, i, 16, false), RP_PRIORITY_NEARBY, 0);
-    run(world, &e, 250, 100000);
+    run(world, &e, 500, 100000);
     rp_stats stats;
     rp_world_get_stats(world, &stats);
     assert_int_equal(stats.turns_done, 8);
@@ -358,7 +359,7 @@ static void test_pacer(void **state)
     (void)state;
     rp_world *world = create_world(2, 512);
     static ends e;
-    tick_ns = 30000;
+    tick_ns = 100000;
     rp_character_id busy = create_character(world, 0, 96, false);
     for (int32_t i = 0; i < 400; i++)
         say(world, busy, RP_PRIORITY_AMBIENT, 0);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MOST_ARGUMENT_TOKENS = 256, FORCED_BYTES = 512, MOST_SCHEMA_SHOWN = 2048 };
+enum { MOST_ARGUMENT_TOKENS = 256, FORCED_BYTES = 512 };
 
 static rt_result add_text_tokens(rp_world *world, rpi_slot *slot, const char *text, size_t size)
 {
@@ -81,7 +81,8 @@ static rt_result take_forced(rp_world *world, rpi_slot *slot)
     return RT_OK;
 }
 
-// What the model reads before the arguments: the function as its author described it, unless that is very long.
+// What the model reads before the arguments: the function as its author described it. Not its schema: small models take
+// the first value of an enum that they see.
 static bool write_stem(rp_world *world, rpi_slot *slot)
 {
     const rt_host *host = &world->host;
@@ -92,10 +93,6 @@ static bool write_stem(rp_world *world, rpi_slot *slot)
     bool fits = rpi_buffer_add_text(host, text, "Action: ") && rpi_buffer_add_text(host, text, tool != NULL ? tool->name : "");
     if (fits && tool != NULL && tool->description != NULL)
         fits = rpi_buffer_add_text(host, text, ": ") && rpi_buffer_add_text(host, text, tool->description);
-    size_t room = (size_t)world->context_size - slot->prompt.count;
-    if (fits && offer->schema_size <= MOST_SCHEMA_SHOWN && offer->schema_size / 2 + MOST_ARGUMENT_TOKENS < room)
-        fits = rpi_buffer_add_text(host, text, "\nParameters: ") &&
-               rpi_buffer_add(host, text, slot->schemas.data + offer->schema_at, offer->schema_size);
     return fits && rpi_buffer_add_text(host, text, "\nArguments: ");
 }
 

@@ -93,6 +93,9 @@ rti_regex rti_format_term(rti_compiler *c, const char *name, uint32_t size)
 {
     rti_regexes *r = &c->g->regexes;
     for (size_t i = 0; i < RTI_COUNT(formats); i++) {
+        if (size == 12 && memcmp(name, "idn-hostname", size) == 0) {
+            rti_pool_fail(c->pool, RT_ERROR_UNSUPPORTED, "%s: format: idn-hostname is not supported", c->where);
+        }
         if (strlen(formats[i].name) != size || memcmp(formats[i].name, name, size) != 0) continue;
         if (c->formats[i] == 0) {
             rti_regex term = rti_regex_parse(r, formats[i].pattern, strlen(formats[i].pattern), false, "grammar: format");

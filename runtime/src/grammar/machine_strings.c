@@ -53,6 +53,7 @@ static bool any_of(rti_machine *m, const rti_thread *t, uint32_t low, uint32_t h
 {
     const rti_terminal *x = terminal_of(m, t);
     const rti_lexer *lexer = x->lexer;
+    if (low > high) return false;
     if (x->counts && x->high != RTI_NO_MAXIMUM && t->n >= x->high) return false;
     for (uint32_t code = low; code <= high && code < 128; code++) {
         rti_thread copy = *t;

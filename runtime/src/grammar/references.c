@@ -84,6 +84,7 @@ static text resolve(rti_compiler *c, text base, text reference)
 static uint32_t id_of(rti_compiler *c, uint32_t place)
 {
     if (c->json.values[place].kind != RTI_JSON_OBJECT) return RTI_JSON_NONE;
+    if (place != 0 && c->draft != 0 && c->draft <= 7 && rti_json_member(&c->json, place, "$ref") != RTI_JSON_NONE) return RTI_JSON_NONE;
     uint32_t id = rti_json_member(&c->json, place, c->draft == 4 ? "id" : "$id");
     if (id != RTI_JSON_NONE && c->json.values[id].kind != RTI_JSON_STRING) id = RTI_JSON_NONE;
     return id;

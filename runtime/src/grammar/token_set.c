@@ -140,9 +140,15 @@ static void add_stretch(walk *w, const rti_trie_node *n, uint32_t characters, ui
     if (state != w->pure_state) w->pure = false;
 }
 
-static bool all_loop(const rti_lexer_profile *p, const rti_trie_node *n)
+// Control characters, quotes and backslashes do not stand for themselves inside JSON.
+static bool all_loop(const walk *w, const rti_lexer_profile *p, const rti_trie_node *n)
 {
-    return (n->bytes[0] & ~p->loop[0]) == 0 && (n->bytes[1] & ~p->loop[1]) == 0 && (!n->high || p->loop_high);
+    uint64_t low = p->loop[0], high = p->loop[1];
+    if (w->json) {
+        low &= ~(0xFFFFFFFFull | 1ull << '"');
+        high &= ~(1ull << ('\\' - 64));
+    }
+    return (n->bytes[0] & ~low) == 0 && (n->bytes[1] & ~high) == 0 && (!n->high || p->loop_high);
 }
 
 static bool matters(const walk *w, const rti_trie_node *n)
@@ -174,7 +180,7 @@ static void walk_set(walk *w, uint32_t node, const rti_thread *t, uint32_t chara
             if (rti_lexer_at(lexer, t->b)->accepts) add_leaving(w, (uint32_t)(n - v->nodes), characters);
             continue;
         }
-        if (p != NULL && all_loop(p, n)) {
+        if (p != NULL && all_loop(w, p, n)) {
             add_stretch(w, n, characters, leads, t->b, escaped);
             continue;
         }

@@ -13,6 +13,7 @@ typedef struct pack_entry {
 
 typedef struct pack_list {
     rti_weights *weights;
+    const rti_file *file; // NULL: nothing to give back
     pack_entry *entries; // NULL while counting
     int32_t count;
     int64_t units;
@@ -129,6 +130,17 @@ static void place_all(pack_list *list)
     }
 }
 
+// What was packed is not read again: its pages of the file need not stay in memory.
+static void drop_rows(const pack_list *list, const rti_matrix *matrix, int32_t begin, int32_t end)
+{
+    const rti_type_info *info = rti_type_find((uint32_t)matrix->type);
+    size_t row_bytes = (size_t)(matrix->columns / info->block_values) * (size_t)info->block_bytes;
+    if (list->file && begin < end) {
+        rti_file_drop(list->file, (const uint8_t *)matrix->data + (size_t)begin * row_bytes,
+                      (size_t)(end - begin) * row_bytes);
+    }
+}
+
 static void pack_phase(void *context, int32_t phase, int32_t thread, int32_t begin, int32_t end)
 {
     (void)phase, (void)thread;
@@ -138,6 +150,9 @@ static void pack_phase(void *context, int32_t phase, int32_t thread, int32_t beg
         int32_t from = RTI_MAX(begin - entry->first_unit, 0), to = RTI_MIN(end - entry->first_unit, entry->packed->panels);
         if (from < to && !rti_pack_panels(entry->packed, entry->matrix, from, to)) {
             atomic_store(&list->bad_entry, i);
+        }
+        if (from < to) {
+            drop_rows(list, entry->matrix, from * RTI_PANEL_ROWS, RTI_MIN(to * RTI_PANEL_ROWS, entry->matrix->rows));
         }
     }
 }
@@ -178,7 +193,7 @@ static rt_result check_network(const rt_host *host, const rti_network *network)
 
 static rt_result create_checked(const rti_weights_def *def, rti_weights *weights)
 {
-    pack_list list = {.weights = weights};
+    pack_list list = {.weights = weights, .file = def->file};
     place_all(&list);
     if (list.result != RT_OK) {
         return list.result;

@@ -79,7 +79,7 @@ static void check_all(const char *path, int32_t reply_tokens, bool tools)
 static void test_tiny_model(void **state)
 {
     (void)state;
-    check_all(scenario_tiny_model(), 24, false);
+    check_all(scenario_tiny_model(), 24, true);
 }
 
 static void test_default_model(void **state)
@@ -87,7 +87,7 @@ static void test_default_model(void **state)
     (void)state;
     if (scenario_default_model() == NULL)
         skip();
-    check_all(scenario_default_model(), 8, false);
+    check_all(scenario_default_model(), 8, true);
 }
 
 int main(void)

@@ -9,10 +9,59 @@
 #include <math.h>
 #include <string.h>
 
-int32_t rti_attention_rows(const rti_network *network)
+#define CHUNK_POSITIONS (RTI_ATTENTION_CHUNK * RTI_KV_SLOTS)
+
+// Neighbouring rows of one sequence together, few enough for their queries to stay in the first cache.
+void rti_attention_group(rti_slot *slot, const rti_network *network)
 {
-    int32_t shared = network->head_count / network->kv_head_count;
-    return RTI_MAX(1, RTI_MIN(8, 32 / shared));
+    const int32_t shared = network->head_count / network->kv_head_count, most = RTI_MAX(1, RTI_MIN(8, 32 / shared));
+    int64_t partials = 0;
+    slot->group_count = 0;
+    slot->context = 0;
+    for (int32_t r = 0; r < slot->row_count; r++) {
+        const rti_row *row = &slot->rows[r];
+        slot->context += row->position + 1 - row->first_position;
+        rti_row_group *last = slot->group_count ? &slot->groups[slot->group_count - 1] : NULL;
+        if (last && last->count < most && slot->rows[last->begin].blocks == row->blocks && row[-1].position + 1 == row->position) {
+            last->count++;
+        } else {
+            last = &slot->groups[slot->group_count++];
+            *last = (rti_row_group){.begin = r, .count = 1, .first_chunk = row->first_position / CHUNK_POSITIONS};
+        }
+        last->chunks = row->position / CHUNK_POSITIONS - last->first_chunk + 1;
+    }
+    for (int32_t g = 0; g < slot->group_count; g++) {
+        slot->groups[g].partial = (int32_t)RTI_MIN(partials, INT32_MAX);
+        partials += (int64_t)slot->groups[g].count * slot->groups[g].chunks;
+    }
+    slot->split = partials <= RTI_MAX_PARTIALS;
+}
+
+// First position that a row sees in a layer.
+static int32_t first_seen(const rti_network *network, const rti_row *row, int32_t layer)
+{
+    const int32_t window = network->layers[layer].sliding_window, from = row->position + 1 - window;
+    return window > 0 && from > row->first_position ? from : row->first_position;
+}
+
+// The group's first chunk in a layer; *count chunks from there on.
+static int32_t layer_chunks(const rti_network *network, const rti_slot *slot, const rti_row_group *group, int32_t layer, int32_t *count)
+{
+    int32_t first = first_seen(network, &slot->rows[group->begin], layer) / CHUNK_POSITIONS;
+    *count = group->first_chunk + group->chunks - first;
+    return first;
+}
+
+int32_t rti_attention_units(const rti_device *device, const rti_slot *slot, int32_t layer, int32_t *chunks)
+{
+    const rti_network *network = device->weights->network;
+    *chunks = 1;
+    for (int32_t g = 0; g < slot->group_count; g++) {
+        int32_t count;
+        layer_chunks(network, slot, &slot->groups[g], layer, &count);
+        *chunks = RTI_MAX(*chunks, count);
+    }
+    return slot->group_count * network->kv_head_count;
 }
 
 // Queries of one job: `rows` rows times the heads that share a key-value head.
@@ -26,30 +75,42 @@ typedef struct query_set {
     int32_t begin[RTI_MAX_QUERIES], end[RTI_MAX_QUERIES];
 } query_set;
 
-static void gather(rti_device *device, rti_slot *slot, int32_t layer, const rti_row_group *group, int32_t kv_head, float *local,
-                   query_set *set)
+// `chunk` counts from the group's first. In split passes a chunk's sums are made where they are kept.
+static void gather(rti_device *device, rti_slot *slot, int32_t layer, const rti_row_group *group, int32_t kv_head, int32_t chunk,
+                   bool first, float *local, query_set *set)
 {
     const rti_network *network = device->weights->network;
-    const int32_t shared = network->head_count / network->kv_head_count, n = network->head_size;
-    const int32_t window = network->layers[layer].sliding_window;
+    const int32_t shared = network->head_count / network->kv_head_count, n = network->head_size, heads = network->head_count;
     set->count = 0;
     for (int32_t r = group->begin; r < group->begin + group->count; r++) {
         const rti_row *row = &slot->rows[r];
+        size_t partial = (size_t)(group->partial + (r - group->begin) * group->chunks + chunk) * (size_t)heads;
         for (int32_t h = kv_head * shared; h < (kv_head + 1) * shared; h++) {
             int32_t i = set->count++;
             size_t at = (size_t)r * (size_t)device->attention_width + (size_t)(h * n);
             set->queries[i] = slot->query + at;
             set->out[i] = slot->attended + at;
-            set->out_peak[i] = slot->peak + r * network->head_count + h;
-            set->out_total[i] = slot->total + r * network->head_count + h;
-            set->local[i] = local + (size_t)i * (size_t)n;
+            set->out_peak[i] = slot->peak + r * heads + h;
+            set->out_total[i] = slot->total + r * heads + h;
+            set->local[i] = slot->split ? slot->partial_out + (partial + (size_t)h) * (size_t)n : local + (size_t)i * (size_t)n;
             set->high[i] = row->position + 1;
-            set->low[i] = row->first_position;
-            if (window > 0 && set->high[i] - window > set->low[i]) {
-                set->low[i] = set->high[i] - window;
+            set->low[i] = first_seen(network, row, layer);
+            if (first) {
+                *set->out_peak[i] = -INFINITY;
             }
-            *set->out_peak[i] = -INFINITY;
         }
+    }
+}
+
+// Hands a chunk's peaks and sums to where they are kept.
+static void keep_partials(const rti_network *network, rti_slot *slot, const rti_row_group *group, int32_t kv_head, int32_t chunk,
+                          const query_set *set)
+{
+    const int32_t shared = network->head_count / network->kv_head_count, heads = network->head_count;
+    for (int32_t i = 0; i < set->count; i++) {
+        int32_t at = (group->partial + i / shared * group->chunks + chunk) * heads + kv_head * shared + i % shared;
+        slot->partial_peak[at] = set->peak[i];
+        slot->partial_total[at] = set->total[i];
     }
 }
 
@@ -78,19 +139,66 @@ static void run_chunk(rti_device *device, const rti_row *row, int32_t layer, int
     }
 }
 
-static void join_chunk(const rti_kernels *kernels, query_set *set, int32_t n)
+// Joins (peak2, total2, out2) onto a running sum; the first is taken as it is.
+static void join(const rti_kernels *kernels, float *peak, float *total, float *out, float peak2, float total2, const float *out2, int32_t n)
 {
+    if (peak2 == -INFINITY) {
+        return;
+    }
+    if (*peak == -INFINITY) {
+        *peak = peak2;
+        *total = total2;
+        memcpy(out, out2, (size_t)n * sizeof(float));
+    } else {
+        kernels->attention_merge(peak, total, out, peak2, total2, out2, n);
+    }
+}
+
+void rti_attention_join(rti_device *device, rti_slot *slot, int32_t layer, int32_t row)
+{
+    const rti_network *network = device->weights->network;
+    const int32_t n = network->head_size, heads = network->head_count;
+    const rti_row_group *group = slot->groups;
+    while (row >= group->begin + group->count) {
+        group++;
+    }
+    int32_t count, skipped = layer_chunks(network, slot, group, layer, &count) - group->first_chunk;
+    for (int32_t h = 0; h < heads; h++) {
+        float *out = slot->attended + (size_t)row * (size_t)device->attention_width + (size_t)(h * n);
+        float *peak = &slot->peak[row * heads + h], *total = &slot->total[row * heads + h];
+        *peak = -INFINITY;
+        for (int32_t c = skipped; c < skipped + count; c++) {
+            size_t at = (size_t)(group->partial + (row - group->begin) * group->chunks + c) * (size_t)heads + (size_t)h;
+            join(device->weights->kernels, peak, total, out, slot->partial_peak[at], slot->partial_total[at],
+                 slot->partial_out + at * (size_t)n, n);
+        }
+    }
+}
+
+// One unit: a group's rows on one key-value head over one chunk.
+static void run_unit(rti_device *device, rti_slot *slot, int32_t layer, int32_t thread, int32_t unit, rti_attention_job *job, query_set *set)
+{
+    const rti_network *network = device->weights->network;
+    const int32_t kv_head = unit % network->kv_head_count, rest = unit / network->kv_head_count;
+    const rti_row_group *group = &slot->groups[rest % slot->group_count];
+    const rti_row *row = &slot->rows[group->begin];
+    int32_t count, chunk = rest / slot->group_count, first = layer_chunks(network, slot, group, layer, &count);
+    if (chunk >= count) {
+        return;
+    }
+    int32_t absolute = first + chunk, relative = absolute - group->first_chunk;
+    gather(device, slot, layer, group, kv_head, relative, chunk == 0, device->threads[thread].local, set);
+    job->query_count = set->count;
+    int32_t begin = RTI_MAX(absolute * RTI_ATTENTION_CHUNK, set->low[0] / RTI_KV_SLOTS); // the first row sees furthest back
+    int32_t all = row[group->count - 1].position / RTI_KV_SLOTS + 1;
+    run_chunk(device, row, layer, kv_head, begin, RTI_MIN((absolute + 1) * RTI_ATTENTION_CHUNK, all), all, job, set);
+    if (slot->split) {
+        keep_partials(network, slot, group, kv_head, relative, set);
+        return;
+    }
     for (int32_t i = 0; i < set->count; i++) {
-        if (set->peak[i] == -INFINITY) {
-            continue;
-        }
-        if (*set->out_peak[i] == -INFINITY) {
-            *set->out_peak[i] = set->peak[i];
-            *set->out_total[i] = set->total[i];
-            memcpy(set->out[i], set->local[i], (size_t)n * sizeof(float));
-        } else {
-            kernels->attention_merge(set->out_peak[i], set->out_total[i], set->out[i], set->peak[i], set->total[i], set->local[i], n);
-        }
+        join(device->weights->kernels, set->out_peak[i], set->out_total[i], set->out[i], set->peak[i], set->total[i], set->local[i],
+             network->head_size);
     }
 }
 
@@ -112,18 +220,6 @@ void rti_step_attention(rti_device *device, rti_slot *slot, int32_t layer, int32
         .scratch = device->threads[thread].attention,
     };
     for (int32_t unit = begin; unit < end; unit++) {
-        const rti_row_group *group = &slot->groups[unit / network->kv_head_count];
-        const rti_row *row = &slot->rows[group->begin], *last = row + group->count - 1;
-        int32_t kv_head = unit % network->kv_head_count;
-        gather(device, slot, layer, group, kv_head, device->threads[thread].local, &set);
-        job.query_count = set.count;
-        int32_t low = set.low[0], high = last->position + 1; // the first row sees furthest back
-        int32_t first_block = low / RTI_KV_SLOTS, end_block = (high + RTI_KV_SLOTS - 1) / RTI_KV_SLOTS;
-        for (int32_t b = first_block; b < end_block;) {
-            int32_t chunk_end = RTI_MIN((b / RTI_ATTENTION_CHUNK + 1) * RTI_ATTENTION_CHUNK, end_block);
-            run_chunk(device, row, layer, kv_head, b, chunk_end, end_block, &job, &set);
-            join_chunk(device->weights->kernels, &set, network->head_size);
-            b = chunk_end;
-        }
+        run_unit(device, slot, layer, thread, unit, &job, &set);
     }
 }

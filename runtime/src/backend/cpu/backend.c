@@ -23,23 +23,6 @@ static uint64_t block_bytes(const rti_device *device)
     return device->block_bytes;
 }
 
-// Neighbouring rows of one sequence, at most `most` together.
-static void group_rows(rti_slot *slot, int32_t most)
-{
-    slot->group_count = 0;
-    slot->context = 0;
-    for (int32_t r = 0; r < slot->row_count; r++) {
-        const rti_row *row = &slot->rows[r];
-        slot->context += row->position + 1 - row->first_position;
-        rti_row_group *last = slot->group_count ? &slot->groups[slot->group_count - 1] : NULL;
-        if (last && last->count < most && slot->rows[last->begin].blocks == row->blocks && row[-1].position + 1 == row->position) {
-            last->count++;
-        } else {
-            slot->groups[slot->group_count++] = (rti_row_group){r, 1};
-        }
-    }
-}
-
 static rt_result pass_begin(rti_device *device, int32_t index, const rti_pass_input *input)
 {
     if (index < 0 || index >= device->def.max_passes || input->row_count < 1 || input->row_count > device->def.max_rows ||
@@ -61,7 +44,7 @@ static rt_result pass_begin(rti_device *device, int32_t index, const rti_pass_in
             slot->logits_source[row->logits_row] = r;
         }
     }
-    group_rows(slot, rti_attention_rows(device->weights->network));
+    rti_attention_group(slot, device->weights->network);
     slot->active = true;
     return RT_OK;
 }
@@ -133,6 +116,15 @@ static void run_flush(run_list *list, rt_part *parts, uint64_t *begin_ns)
     list->count = 0;
 }
 
+static void run_add(run_list *list, rt_part *parts, uint64_t *begin_ns, run_step step, int32_t units)
+{
+    if (list->count == RTI_POOL_MAX_PHASES) {
+        run_flush(list, parts, begin_ns);
+    }
+    list->steps[list->count] = step;
+    list->units[list->count++] = units;
+}
+
 static rt_result run(rti_device *device, int32_t index, rt_part *parts, int32_t part_count)
 {
     run_list list = {.device = device, .slot = &device->slots[index]};
@@ -145,14 +137,12 @@ static rt_result run(rti_device *device, int32_t index, rt_part *parts, int32_t 
         int32_t first = 0;
         for (int32_t s = 0; s < plan.step_count; first += plan.units[s++]) {
             int32_t begin = RTI_MAX(part->unit_begin - first, 0), end = RTI_MIN(part->unit_end - first, plan.units[s]);
-            if (begin >= end) {
-                continue;
+            const int32_t together = plan.steps[s] == RTI_STEP_ATTENTION ? plan.attention_units : plan.units[s];
+            while (begin < end) {
+                int32_t stop = RTI_MIN(end, (begin / together + 1) * together);
+                run_add(&list, parts, &begin_ns, (run_step){part->kind, part->layer, begin, i, plan.steps[s]}, stop - begin);
+                begin = stop;
             }
-            if (list.count == RTI_POOL_MAX_PHASES) {
-                run_flush(&list, parts, &begin_ns);
-            }
-            list.steps[list.count] = (run_step){part->kind, part->layer, begin, i, plan.steps[s]};
-            list.units[list.count++] = end - begin;
         }
     }
     run_flush(&list, parts, &begin_ns);

@@ -37,6 +37,10 @@ static void place_slot(rti_arena *arena, const rti_device *device, rti_slot *slo
     slot->attended = rti_arena_take(arena, row_count * (size_t)device->attention_width, sizeof(float));
     slot->peak = rti_arena_take(arena, row_count * (size_t)network->head_count, sizeof(float));
     slot->total = rti_arena_take(arena, row_count * (size_t)network->head_count, sizeof(float));
+    const size_t partials = RTI_MAX_PARTIALS * (size_t)network->head_count;
+    slot->partial_out = rti_arena_take(arena, partials * (size_t)network->head_size, sizeof(float));
+    slot->partial_peak = rti_arena_take(arena, partials, sizeof(float));
+    slot->partial_total = rti_arena_take(arena, partials, sizeof(float));
     slot->rope = rti_arena_take(arena, row_count * (size_t)network->head_size * RTI_MAX_ROPES, sizeof(float));
     slot->projected = post_norm ? rti_arena_take(arena, row_count * (size_t)device->hidden, sizeof(float)) : NULL;
     slot->logits = rti_arena_take(arena, (size_t)def->max_logits_rows * (size_t)device->vocabulary, sizeof(float));

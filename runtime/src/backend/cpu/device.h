@@ -6,11 +6,14 @@
 #include "backend/cpu/cpu.h"
 
 #define RTI_ATTENTION_CHUNK 8 // blocks whose softmax is summed by itself, then joined; part of the arithmetic contract
+#define RTI_MAX_PARTIALS 256  // rows times chunks whose sums can be kept apart
 #define RTI_MAX_QUERIES 128   // query heads times rows in one attention job
 
 // Rows of one sequence that attention takes together.
 typedef struct rti_row_group {
     int32_t begin, count;
+    int32_t first_chunk, chunks; // that its rows see, windows aside
+    int32_t partial;             // its first partial sum; see rti_slot
 } rti_row_group;
 
 typedef struct rti_slot {
@@ -27,6 +30,10 @@ typedef struct rti_slot {
     float *query;           // [row][heads * head_size]
     float *attended;        // [row][heads * head_size], sums not yet divided
     float *peak, *total;    // [row][heads]
+    // Where few rows look far back, each chunk's sums are kept apart ([row][chunk][head], then joined), so that chunks can
+    // be worked on in any order by several threads. Else they are joined at once, chunk after chunk. The bits are the same.
+    bool split;
+    float *partial_out, *partial_peak, *partial_total;
     float *rope;            // [rope][row][rotated]
     float *projected;       // [row][hidden]: before a post norm; NULL where there is none
     float *logits;          // [logits row][vocabulary]
@@ -101,6 +108,7 @@ typedef struct rti_plan {
     int32_t step_count;
     rti_step steps[3];
     int32_t units[3];
+    int32_t attention_units; // units of RTI_STEP_ATTENTION that can run side by side: chunks of as many come in order
 } rti_plan;
 
 rti_plan rti_plan_part(const rti_device *device, const rti_slot *slot, rt_part_kind kind, int32_t layer);
@@ -110,6 +118,10 @@ int32_t rti_tile_rows(const rti_slot *slot, int32_t rows, int32_t columns, int32
 void rti_step_run(rti_device *device, rti_slot *slot, rt_part_kind kind, int32_t layer, rti_step step, int32_t thread,
                   int32_t begin, int32_t end);
 void rti_step_attention(rti_device *device, rti_slot *slot, int32_t layer, int32_t thread, int32_t begin, int32_t end);
-int32_t rti_attention_rows(const rti_network *network); // rows of one sequence taken together
+void rti_attention_group(rti_slot *slot, const rti_network *network); // after the rows are set
+// Units of a layer's attention that can run in any order; there are `chunks` times as many, in order where not split.
+int32_t rti_attention_units(const rti_device *device, const rti_slot *slot, int32_t layer, int32_t *chunks);
+// Joins a row's partial sums.
+void rti_attention_join(rti_device *device, rti_slot *slot, int32_t layer, int32_t row);
 
 #endif

@@ -204,19 +204,29 @@ static void write_scales(const rti_form *form, uint8_t *header, int lane, int wi
     }
 }
 
+// Adds bits to four neighbouring bytes at once.
+static void put_bits(uint8_t *at, uint32_t bits)
+{
+    uint32_t word;
+    memcpy(&word, at, sizeof word);
+    word |= bits;
+    memcpy(at, &word, sizeof word);
+}
+
 static void write_values(const rti_form *form, uint8_t *values, int lane, const uint8_t *q)
 {
-    for (int i = 0; i < RTI_BLOCK_COLUMNS; i++) {
-        int quad = i / 4, at = lane * 4 + i % 4;
+    for (int quad = 0; quad < RTI_BLOCK_COLUMNS / 4; quad++) {
+        uint32_t four;
+        memcpy(&four, q + 4 * quad, sizeof four);
         if (form->bits == RTI_BITS_8) {
-            values[quad * 64 + at] = q[i];
+            memcpy(values + quad * 64 + lane * 4, &four, sizeof four);
             continue;
         }
-        values[quad % 4 * 64 + at] |= (uint8_t)((q[i] & 15) << (quad / 4 * 4));
+        put_bits(values + quad % 4 * 64 + lane * 4, (four & 0x0f0f0f0fu) << (quad / 4 * 4));
         if (form->bits == RTI_BITS_5) {
-            values[256 + at] |= (uint8_t)((q[i] >> 4 & 1) << quad);
+            put_bits(values + 256 + lane * 4, (four >> 4 & 0x01010101u) << quad);
         } else if (form->bits == RTI_BITS_6) {
-            values[256 + quad / 4 * 64 + at] |= (uint8_t)((q[i] >> 4 & 3) << (2 * (quad % 4)));
+            put_bits(values + 256 + quad / 4 * 64 + lane * 4, (four >> 4 & 0x03030303u) << (2 * (quad % 4)));
         }
     }
 }

@@ -43,10 +43,13 @@ rti_plan rti_plan_part(const rti_device *device, const rti_slot *slot, rt_part_k
         add_step(&plan, RTI_STEP_QKV, heads * divide_up(rows, rti_tile_rows(slot, rows, l->query.columns, network->head_size)));
         break;
     }
-    case RT_PART_ATTENTION:
-        add_step(&plan, RTI_STEP_ATTENTION, slot->group_count * network->kv_head_count);
+    case RT_PART_ATTENTION: {
+        int32_t chunks, units = rti_attention_units(device, slot, layer, &chunks);
+        add_step(&plan, RTI_STEP_ATTENTION, units * chunks);
+        plan.attention_units = slot->split ? units * chunks : units;
         add_step(&plan, RTI_STEP_ATTENDED, row_units);
         break;
+    }
     case RT_PART_ATTENTION_OUT:
         add_step(&plan, RTI_STEP_PROJECT, matrix_units(slot, rows, &l->attention_output, half));
         if (l->post_attention_norm) {

@@ -130,13 +130,16 @@ static void run_qkv(rti_device *device, rti_slot *slot, int32_t layer, int32_t t
     }
 }
 
-static void run_attended(rti_device *device, rti_slot *slot, int32_t begin, int32_t end)
+static void run_attended(rti_device *device, rti_slot *slot, int32_t layer, int32_t begin, int32_t end)
 {
     const rti_weights *weights = device->weights;
     const rti_network *network = weights->network;
     const int32_t n = network->head_size, width = device->attention_width;
     for (int32_t r = begin * 8; r < RTI_MIN(end * 8, slot->row_count); r++) {
         float *values = act_values(&slot->input, r);
+        if (slot->split) {
+            rti_attention_join(device, slot, layer, r);
+        }
         memcpy(values, slot->attended + (size_t)r * (size_t)width, (size_t)width * sizeof(float));
         for (int32_t h = 0; h < network->head_count; h++) {
             weights->kernels->scale(values + h * n, n, slot->total[r * network->head_count + h]);
@@ -229,7 +232,7 @@ void rti_step_run(rti_device *device, rti_slot *slot, rt_part_kind kind, int32_t
     case RTI_STEP_NORM: run_norm(device, slot, kind, layer, begin, end); break;
     case RTI_STEP_QKV: run_qkv(device, slot, layer, thread, begin, end); break;
     case RTI_STEP_ATTENTION: rti_step_attention(device, slot, layer, thread, begin, end); break;
-    case RTI_STEP_ATTENDED: run_attended(device, slot, begin, end); break;
+    case RTI_STEP_ATTENDED: run_attended(device, slot, layer, begin, end); break;
     case RTI_STEP_PROJECT: run_project(device, slot, kind, layer, thread, begin, end); break;
     case RTI_STEP_POST_NORM: run_post_norm(device, slot, kind, layer, begin, end); break;
     case RTI_STEP_FEED_FORWARD_UP: run_up(device, slot, layer, thread, begin, end); break;

@@ -45,7 +45,7 @@ static void draw_eye(canvas *c, const face_look *k, const pose *p, float x, floa
         }
     }
     float inner = -2.2f * p->brow_angle * 1.6f, rise = -5.0f * p->brow;
-    float brow[] = {-12.5f, -13.5f + rise + inner, -4, -17.5f + rise + inner * 0.4f, 6, -18.2f + rise, 15, -12.2f + rise * 0.8f - inner * 0.3f};
+    float brow[] = {-12.0f, -16.0f + rise + inner, -4, -18.4f + rise + inner * 0.4f, 6, -18.6f + rise, 15, -13.4f + rise * 0.8f - inner * 0.3f};
     brush(c, brow, 4, 5.4f * k->brow_thickness, 2.0f * k->brow_thickness, solid(k->brow));
     pop(c);
 }

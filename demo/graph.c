@@ -6,10 +6,10 @@
 
 enum { GRAPH_X = 950, GRAPH_Y = 14, GRAPH_W = 312, GRAPH_H = 126, BARS = 140 };
 
-// Microseconds as a height: 20 ms fill the graph.
+// Microseconds as a height: two frames fill the graph.
 static float height_of(uint32_t us)
 {
-    float h = (float)us / 20000.0f * 70.0f;
+    float h = (float)us / 33333.0f * 70.0f;
     return h > 70 ? 70 : h;
 }
 

@@ -74,7 +74,8 @@ static rt_result game_pour(void *user, const rp_lua_value *arguments, int32_t co
         cup *c = &g->cups[g->cup_count];
         memset(c, 0, sizeof(*c));
         snprintf(c->drink, sizeof(c->drink), "%s", game_drinks[drink]);
-        c->x = 1075 + 46 * (float)g->cup_count;
+        static const float places[MAX_CUPS] = {1036, 1082, 802, 768, 1128, 1174}; // on the counter, beside Marta first
+        c->x = places[g->cup_count];
         c->age = -0.3f * (float)i;
         g->cup_count++;
     }

@@ -193,7 +193,8 @@ static void paint_sign(canvas *c)
 {
     // the gilded griffin over the bar
     push(c);
-    translate(c, 960, 66);
+    translate(c, 960, 80);
+    scale(c, 0.8f, 0.8f);
     float board[] = {-92, -30, -100, 4, -80, 34, 0, 40, 80, 34, 100, 4, 92, -30, 0, -42};
     shape(c, board, COUNT(board), linear3(-90, -30, rgb(0x7A4A26), 0.5f, rgb(0x4A2A14), 90, 40, rgb(0x1E0F06)));
     float border[] = {-86, -26, 0, -36, 86, -26, 92, 4, 74, 29, 0, 34, -74, 29, -92, 4, -86, -26};
@@ -411,7 +412,7 @@ void paint_bar(canvas *c)
     stroke_line(c, 764, COUNTER_Y - 34, 764, COUNTER_Y - 24, 4, solid(rgb(0xB98A3E)));
     candle(c, 822, COUNTER_Y + 6, 36);
     candle(c, 1222, COUNTER_Y + 6, 28);
-    float book[] = {858, COUNTER_Y + 6, 862, COUNTER_Y - 6, 900, COUNTER_Y - 9, 906, COUNTER_Y + 4};
+    float book[] = {1206, COUNTER_Y + 6, 1210, COUNTER_Y - 6, 1190, COUNTER_Y - 9, 1174, COUNTER_Y + 4};
     shape(c, book, COUNT(book), linear(858, COUNTER_Y - 8, rgb(0xF0E2C0), 906, COUNTER_Y + 6, rgb(0x8A6E44)));
     // Harker's armrests and cushion, and Lysa's stool, before their knees
     for (int side = -1; side <= 1; side += 2) {

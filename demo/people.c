@@ -50,7 +50,9 @@ static void draw_hand(canvas *c, const face_look *k, float x, float y, float ang
 // An arm from shoulder over elbow to wrist, in a sleeve.
 static void draw_sleeve(canvas *c, const float *points, int count, float w0, float w1, colour light, colour dark)
 {
-    brush(c, points, count, w0 + 3, w1 + 3, solid(mix(dark, rgb(0x000000), 0.35f)));
+    colour rim = mix(dark, rgb(0x000000), 0.35f);
+    rim.a = 0.55f;
+    brush(c, points, count, w0 + 2.2f, w1 + 2.2f, solid(rim));
     brush(c, points, count, w0, w1, linear(points[0] - w0 * 0.5f, points[1], light, points[0] + w0 * 0.6f, points[1] + 40, dark));
 }
 
@@ -162,7 +164,7 @@ void draw_marta(canvas *c, const pose *p)
     pop(c);
     marta_body(c, p);
     draw_neck(c, &marta_face, p->turn);
-    float right_arm[] = {76, 44, 108, 100, 84, 150 + lift, 40 + polish * 0.3f, 152 + lift};
+    float right_arm[] = {58, 40, 104, 92, 84, 150 + lift, 40 + polish * 0.3f, 152 + lift};
     draw_sleeve(c, right_arm, 3, 50, 34, rgb(0xE9DAC0), rgb(0x8F7757));
     float fore_right[] = {92, 140 + lift, 66, 154 + lift, 34 + polish * 0.3f, 146 + lift};
     brush(c, fore_right, 3, 26, 18, linear(90, 140, marta_face.skin_dark, 40, 146, marta_face.skin));
@@ -178,7 +180,7 @@ void draw_marta(canvas *c, const pose *p)
     fill(c, solid(rgba(0x2C3138, 0.6f)));
     pop(c);
     draw_hand(c, &marta_face, 26 + polish * 0.3f, 146 + lift, 1.9f);
-    float left_arm[] = {-76, 44, -112, 100, -92, 150 + lift};
+    float left_arm[] = {-58, 40, -106, 92, -92, 150 + lift};
     draw_sleeve(c, left_arm, 3, 52, 36, rgb(0xFFF6E4), rgb(0xB49C7C));
     float cuff[] = {-108, 138 + lift, -92, 152 + lift, -76, 160 + lift};
     brush(c, cuff, 3, 40, 30, linear(-100, 130, rgb(0xFFF8EA), -80, 165, rgb(0xB9A07E)));
@@ -284,14 +286,14 @@ void draw_harker(canvas *c, const pose *p)
     float lift = -2.5f * p->breath, puff = sinf(p->hand * 0.25f) * 3;
     harker_body(c, p);
     draw_neck(c, &harker_face, p->turn);
-    float right[] = {86, 52, 122, 120, 104, 184 + lift, 66, 196 + lift};
+    float right[] = {66, 46, 116, 108, 104, 184 + lift, 66, 196 + lift};
     draw_sleeve(c, right, 4, 58, 38, rgb(0x2B4462), rgb(0x0A1320));
     float cuff_right[] = {86, 192 + lift, 66, 197 + lift};
     brush(c, cuff_right, 2, 42, 40, solid(rgb(0x16253A)));
     float gold_right[] = {78, 176 + lift, 72, 214 + lift};
     brush(c, gold_right, 2, 4, 4, solid(rgb(0xB98A32)));
     draw_hand(c, &harker_face, 50, 200 + lift, 1.5f);
-    float left[] = {-86, 52, -128, 116, -108, 172 + lift, -74, 158 + lift + puff};
+    float left[] = {-66, 46, -120, 106, -108, 172 + lift, -74, 158 + lift + puff};
     draw_sleeve(c, left, 4, 58, 38, rgb(0x4A6C94), rgb(0x16263C));
     float gold_left[] = {-92, 142 + lift + puff, -84, 180 + lift + puff};
     brush(c, gold_left, 2, 5, 5, linear(-92, 140, rgb(0xFBE2A0), -84, 180, rgb(0xA87522)));
@@ -433,14 +435,14 @@ void draw_lysa(canvas *c, const pose *p)
     lysa_body(c, p);
     draw_neck(c, &lysa_face, p->turn);
     draw_lute(c, p);
-    float right[] = {-66, 44, -104, 96, -96, 142, -58, 160};
+    float right[] = {-48, 40, -98, 88, -96, 142, -58, 160};
     draw_sleeve(c, right, 4, 44, 30, rgb(0x3CC0B0), rgb(0x0F4C4C));
     float cuff[] = {-78, 152, -58, 160};
     brush(c, cuff, 2, 34, 32, linear(-80, 140, rgb(0xF8DA8C), -56, 170, rgb(0x8A5E1A)));
     float wrist[] = {-60, 160, -34, 164 + strum * 0.4f};
     brush(c, wrist, 2, 20, 17, linear(-60, 150, lysa_face.skin_light, -30, 170, lysa_face.skin));
     draw_hand(c, &lysa_face, -22, 168 + strum, -1.0f);
-    float left[] = {66, 44, 112, 90, 128, 112, 116, 96};
+    float left[] = {48, 40, 106, 84, 128, 112, 116, 96};
     draw_sleeve(c, left, 3, 44, 32, rgb(0x1F8480), rgb(0x072A2C));
     float fore[] = {122, 116, 122, 96, 114 + press * 0.8f, 84 - press * 0.45f};
     brush(c, fore, 3, 32, 22, linear(100, 90, rgb(0x1F8480), 134, 110, rgb(0x072A2C)));
@@ -481,9 +483,16 @@ void draw_player(canvas *c, float step, float moving, float time)
     mask_end(c);
     float hood[] = {-30, 20, -54, -14, -52, -62, -30, -102, 0, -116, 30, -102, 52, -62, 54, -14, 30, 20, 0, 30};
     shape(c, hood, COUNT(hood), radial3(-20, -60, 110, rgb(0x7A563C), 0.5f, rgb(0x45301F), rgb(0x150D0A)));
-    fold(c, 0, -112, 6, -50, 0, 26, 6, rgba(0x0C0706, 0.45f));
-    fold(c, -26, -90, -34, -40, -22, 16, 4, rgba(0xFFC080, 0.2f));
-    fold(c, 26, -90, 36, -40, 24, 16, 6, rgba(0x060303, 0.5f));
+    blob(c, hood, COUNT(hood));
+    mask_begin(c);
+    ellipse(c, -46, -50, 30, 70);
+    fill(c, shade(-56, -50, 42, rgba(0xFFB060, 0.5f)));
+    ellipse(c, 40, -20, 40, 90);
+    fill(c, shade(48, -20, 46, rgba(0x040202, 0.6f)));
+    fold(c, 2, -114, 8, -50, 0, 26, 4, rgba(0x0C0706, 0.3f));
+    fold(c, -20, -96, -30, -40, -14, 18, 7, rgba(0x0C0706, 0.22f));
+    fold(c, 22, -96, 34, -40, 16, 18, 8, rgba(0x0C0706, 0.25f));
+    mask_end(c);
     float strap[] = {-60, 40, 0, 90, 66, 170};
     brush(c, strap, 3, 13, 13, linear(-60, 40, rgb(0x7A4A26), 66, 170, rgb(0x2A160A)));
     float bag[] = {52, 164, 96, 168, 104, 214, 88, 240, 50, 234, 42, 196};

@@ -84,7 +84,7 @@ bool play_is_over(const play *p)
 static int walk_direction(const game *g, who to)
 {
     float x = g->people[to].x, side = g->player_x < x ? -1.0f : 1.0f;
-    float away = x + side * 190.0f - g->player_x;
+    float away = x + side * 232.0f - g->player_x;
     if (fabsf(away) < 14) {
         return 0;
     }

@@ -11,13 +11,13 @@ static void print_times(const char *what, percentiles p)
            p.max / 1000);
 }
 
-// The calls of a character between two frames, indented under its line.
-static void print_calls(const game *g, int caller, int from, int to)
+// The calls between two frames, indented under the line that led to them.
+static void print_calls(const game *g, int from, int to)
 {
     for (int i = 0; i < g->call_count; i++) {
         const made_call *c = &g->calls[i];
-        if (c->who == caller && c->frame >= from && c->frame < to) {
-            printf("      -> %s %s: %s", c->name, c->arguments, c->status);
+        if (c->frame >= from && c->frame < to) {
+            printf("      -> %s calls %s %s: %s", g->people[c->who].name, c->name, c->arguments, c->status);
             if (c->result[0]) {
                 printf(": %s", c->result);
             }
@@ -32,16 +32,16 @@ static void print_calls(const game *g, int caller, int from, int to)
 void report_print(const report_def *def, const minds *m, const frame_times *times)
 {
     const game *g = m->game;
-    int last_focus = 0;
     printf("The conversation:\n");
     for (int i = 0; i < g->line_count; i++) {
         const spoken_line *line = &g->lines[i];
         printf("  %s%s: %s\n", line->speaker, line->ambient ? " (to the room)" : "", line->text + strspn(line->text, " \n"));
-        if (line->who == NOBODY) {
-            last_focus = line->frame;
-        } else if (!line->ambient) {
-            print_calls(g, line->who, last_focus, g->frame + 1);
-            last_focus = g->frame + 1;
+        if (line->who == NOBODY) { // what was called for, until the player speaks again
+            int until = g->frame + 1;
+            for (int k = i + 1; k < g->line_count && until > g->frame; k++) {
+                until = g->lines[k].who == NOBODY ? g->lines[k].frame : until;
+            }
+            print_calls(g, line->frame, until);
         }
     }
     printf("The game: %d gold left, %d %s poured, %s key, %s map, %s soup\n", g->gold, g->cup_count,

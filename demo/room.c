@@ -10,7 +10,7 @@
 static const struct {
     float x, y, scale;
 } places[PEOPLE] = {{960, 292, 0.94f}, {395, 404, 0.92f}, {1480, 416, 0.9f}};
-enum { NECK_X = FIGURE_WIDTH / 2, NECK_Y = 172 };
+enum { NECK_X = FIGURE_WIDTH / 2, NECK_Y = 204 };
 
 SDL_Texture *texture_of(SDL_Renderer *renderer, const canvas *c)
 {
@@ -49,8 +49,8 @@ static void paint_glow(canvas *c)
 
 static void paint_vignette(canvas *c)
 {
-    rectangle(c, 0, 0, 320, 180);
-    fill(c, (paint){.kind = 2, .x0 = 160, .y0 = 84, .x1 = 205, .y1 = 0.68f, .stops = 3, .at = {0.45f, 0.8f, 1},
+    rectangle(c, 0, 0, VIEW_WIDTH, VIEW_HEIGHT);
+    fill(c, (paint){.kind = 2, .x0 = 640, .y0 = 336, .x1 = 820, .y1 = 0.68f, .stops = 3, .at = {0.45f, 0.8f, 1},
                     .colours = {rgba(0x080302, 0), rgba(0x080302, 0.34f), rgba(0x050201, 0.74f)}});
 }
 
@@ -89,7 +89,7 @@ bool room_open(room *r, SDL_Renderer *renderer)
     r->bar = painted(renderer, ROOM_WIDTH, VIEW_HEIGHT, paint_bar);
     r->front = painted(renderer, FRONT_WIDTH, VIEW_HEIGHT, paint_front);
     r->glow = painted(renderer, 128, 128, paint_glow);
-    r->vignette = painted(renderer, 320, 180, paint_vignette);
+    r->vignette = painted(renderer, VIEW_WIDTH, VIEW_HEIGHT, paint_vignette);
     r->note = painted(renderer, 26, 32, paint_note);
     r->mug[0] = painted(renderer, MUG_WIDTH, MUG_HEIGHT, paint_ale);
     r->mug[1] = painted(renderer, MUG_WIDTH, MUG_HEIGHT, paint_mead);
@@ -167,7 +167,7 @@ void room_advance(room *r, const game *g, double seconds)
         add_spark(r, 1, 1440 + 120 * chance(r), 470);
     }
     if (g->has_soup && g->soup_age < 40 && chance(r) < dt * 5) {
-        add_spark(r, 2, 1010 + 40 * chance(r), COUNTER_Y - 34);
+        add_spark(r, 2, 872 + 40 * chance(r), COUNTER_Y - 34);
     }
     if (chance(r) < dt * 2) {
         add_spark(r, 3, g->camera_x + chance(r) * VIEW_WIDTH, 130 + 300 * chance(r));
@@ -195,7 +195,7 @@ static void paint_somebody(room *r, const game *g)
             scale(c, places[i].scale, places[i].scale);
             draw[i](c, &r->actors[i].now);
         } else {
-            scale(c, 1.02f, 1.02f);
+            scale(c, 0.86f, 0.86f);
             float moving = fabsf(g->player_speed) / 330;
             draw_player(c, g->player_step, moving > 1 ? 1 : moving, (float)g->time);
         }
@@ -210,14 +210,37 @@ static void paint_somebody(room *r, const game *g)
 
 // --- drawing ------------------------------------------------------------------------------------------------------------------
 
-static void draw_layer(room *r, SDL_Texture *texture, float offset)
+// Rows `top` to `bottom` of a layer that is scrolled by `offset`.
+static void draw_layer(room *r, SDL_Texture *texture, float offset, int top, int bottom)
 {
     int width;
     SDL_QueryTexture(texture, NULL, NULL, &width, NULL);
     int x = (int)(offset + 0.5f);
     x = x < 0 ? 0 : x > width - VIEW_WIDTH ? width - VIEW_WIDTH : x;
-    SDL_Rect from = {x, 0, VIEW_WIDTH, VIEW_HEIGHT};
-    SDL_RenderCopy(r->renderer, texture, &from, NULL);
+    SDL_Rect from = {x, top, VIEW_WIDTH, bottom - top}, to = {0, top, VIEW_WIDTH, bottom - top};
+    SDL_RenderCopy(r->renderer, texture, &from, &to);
+}
+
+// The wall is opaque but for its windows, and only there is the night drawn and blended: without a GPU that is half the work.
+static void draw_wall(room *r, const game *g)
+{
+    static const int edges[] = {0, 450, 640, 1270, 1460, ROOM_WIDTH};
+    int camera = (int)(g->camera_x + 0.5f), night = (int)(60 + g->camera_x * 0.22f);
+    for (int i = 0; i < 5; i++) {
+        bool is_window = i & 1;
+        int left = edges[i] > camera ? edges[i] : camera, right = edges[i + 1] < camera + VIEW_WIDTH ? edges[i + 1] : camera + VIEW_WIDTH;
+        if (right <= left) {
+            continue;
+        }
+        SDL_Rect from = {left, 0, right - left, VIEW_HEIGHT}, to = {left - camera, 0, right - left, VIEW_HEIGHT};
+        if (is_window) {
+            SDL_Rect behind = {night + to.x, 140, to.w, 250}, at = {to.x, 140, to.w, 250};
+            SDL_SetTextureBlendMode(r->sky, SDL_BLENDMODE_NONE);
+            SDL_RenderCopy(r->renderer, r->sky, &behind, &at);
+        }
+        SDL_SetTextureBlendMode(r->wall, is_window ? SDL_BLENDMODE_BLEND : SDL_BLENDMODE_NONE);
+        SDL_RenderCopy(r->renderer, r->wall, &from, &to);
+    }
 }
 
 static void draw_glow(room *r, float x, float y, float radius, uint32_t hex, float strength)
@@ -268,7 +291,7 @@ static void draw_fire(room *r, const game *g)
         draw_flame(r, x - 54 + 18 * s, 560 - (float)(i % 3) * 6, height, g->time, s * 1.7f);
     }
     draw_glow(r, x, 520, 150, 0xFF9A3C, 0.75f * strength);
-    draw_glow(r, x + 30, 520, 350, 0xC85A18, 0.42f * strength);
+    draw_glow(r, x + 30, 500, 270, 0xC85A18, 0.42f * strength);
 }
 
 static void draw_candles(room *r, const game *g, const float *places_of, int count)
@@ -348,7 +371,7 @@ static void draw_cups(room *r, const game *g)
     }
     if (g->has_soup) {
         float rise = g->soup_age < 0.4f ? g->soup_age / 0.4f : 1;
-        SDL_FRect to = {1000 - g->camera_x, COUNTER_Y + 14 - 48 + (1 - rise) * 12, 72, 52};
+        SDL_FRect to = {856 - g->camera_x, COUNTER_Y + 14 - 48 + (1 - rise) * 12, 72, 52};
         SDL_SetTextureAlphaMod(r->soup, (Uint8)(rise * 255));
         SDL_RenderCopyF(r->renderer, r->soup, NULL, &to);
     }
@@ -388,21 +411,19 @@ void room_draw(room *r, const game *g)
     static const float wall_candles[] = {62, 287, 96, 299, 318, 291};
     static const float bar_candles[] = {822, COUNTER_Y - 35, 1222, COUNTER_Y - 27, 1640, 519};
     paint_somebody(r, g);
-    SDL_SetTextureBlendMode(r->sky, SDL_BLENDMODE_NONE);
-    draw_layer(r, r->sky, 60 + g->camera_x * 0.22f);
-    draw_layer(r, r->wall, g->camera_x);
+    draw_wall(r, g);
     draw_fire(r, g);
     draw_candles(r, g, wall_candles, 3);
     draw_lanterns(r, g);
     for (int i = 0; i < PEOPLE; i++) {
         draw_person(r, g, i);
     }
-    draw_layer(r, r->bar, g->camera_x);
+    draw_layer(r, r->bar, g->camera_x, 370, VIEW_HEIGHT);
     draw_cups(r, g);
     draw_candles(r, g, bar_candles, 3);
     draw_sparks(r, g);
-    SDL_FRect player = {g->player_x - g->camera_x - NECK_X, 424 - NECK_Y + fabsf(sinf(g->player_step * 3.14159f)) * -5 * fabsf(g->player_speed) / 330, FIGURE_WIDTH, FIGURE_HEIGHT};
+    SDL_FRect player = {g->player_x - g->camera_x - NECK_X, 446 - NECK_Y + fabsf(sinf(g->player_step * 3.14159f)) * -5 * fabsf(g->player_speed) / 330, FIGURE_WIDTH, FIGURE_HEIGHT};
     SDL_RenderCopyF(r->renderer, r->player, NULL, &player);
-    draw_layer(r, r->front, g->camera_x * 1.3f);
+    draw_layer(r, r->front, g->camera_x * 1.3f, 500, VIEW_HEIGHT);
     SDL_RenderCopy(r->renderer, r->vignette, NULL, NULL);
 }

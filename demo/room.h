@@ -7,7 +7,7 @@
 
 #include <SDL.h>
 
-enum { MAX_SPARKS = 72, FIGURE_WIDTH = 330, FIGURE_HEIGHT = 520 };
+enum { MAX_SPARKS = 72, FIGURE_WIDTH = 330, FIGURE_HEIGHT = 552 };
 
 typedef struct spark {
     float x, y, vx, vy, age, life;

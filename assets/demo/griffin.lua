@@ -6,7 +6,7 @@
 local repartee = require "repartee"
 
 tool "pour_drink" {
-  description = "Pour the guest a drink. Two gold a cup.",
+  description = "Pour the guest a drink. It costs two gold a cup.",
   parameters = {
     drink = enum(function() return game.cellar() end), -- live: what is in the cellar now
     cups  = integer { min = 1, max = 3, default = 1 },
@@ -17,13 +17,13 @@ tool "pour_drink" {
 }
 
 tool "give_room_key" {
-  description = "Rent the guest a room for the night and hand over the key. Five gold.",
+  description = "Rent the guest a room for the night. It costs five gold.",
   when = function(ctx) return ctx.speaker.gold >= 5 and not ctx.speaker.has_key end,
   call = function() return game.give_key() end,
 }
 
 tool "cook_soup" {
-  description = "Order hot soup from the kitchen for a hungry guest",
+  description = "Bring the hungry guest a bowl of hot soup",
   when = function(ctx) return not ctx.speaker.has_soup end,
   timeout = 30,
   call = function(args, ctx)
@@ -33,14 +33,14 @@ tool "cook_soup" {
 }
 
 tool "open_cellar" {
-  description = "Unlock the cellar door",
+  description = "Unlock the door of the cellar",
   call = function()
     return veto "The cellar stays locked at night." -- the house has its rules
   end,
 }
 
 tool "give_map" {
-  description = "Give the guest the sea map of the rocks",
+  description = "Give the guest the map of the sea",
   when = function(ctx) return not ctx.speaker.has_map end,
   call = function() return game.give_map() end,
 }
@@ -55,8 +55,8 @@ tool "play_song" {
 repartee.character "marta" {
   name = "Marta",
   persona = [[
-    You are Marta, the innkeeper of the Gilded Griffin tavern. You are friendly and dry.
-    You answer the guest in one short sentence.
+    Innkeeper of the Gilded Griffin. Friendly, with a dry wit.
+    You answer your guest in one short sentence.
   ]],
   knows = { "lore/griffin.md" },
   emotions = { "neutral", "amused", "warm", "stern" },
@@ -70,7 +70,7 @@ repartee.character "marta" {
 repartee.character "harker" {
   name = "Captain Harker",
   persona = [[
-    You are Captain Harker, an old sailor by the fire. You love the sea.
+    An old sailor who sits by the fire and loves the sea.
     You answer in one short sentence.
   ]],
   knows = { "lore/harker.md" },
@@ -85,7 +85,7 @@ repartee.character "harker" {
 repartee.character "lysa" {
   name = "Lysa",
   persona = [[
-    You are Lysa, a young bard with a lute. You are cheerful and love songs.
+    A young bard with a lute. You are cheerful and love songs.
     You answer in one short sentence.
   ]],
   emotions = { "neutral", "amused", "warm", "sad" },

@@ -143,6 +143,7 @@ static bool encode_around_symbols(rti_encoder *e, const char *begin, const char 
         if (at > from && !rest(e, from, at))
             return false;
         e->previous_unknown = false;
+        e->continues |= e->tokenizer->normalizer.prefix_first_only;
         rti_encoder_emit(e, id);
         at += length;
         from = at;

@@ -38,7 +38,6 @@ static bool make_builtin(chat *c)
     rp_character_def def = rp_default_character_def();
     def.name = c->character ? c->character : "Marta";
     def.persona = builtin_persona;
-    def.sampler.temperature = c->temperature >= 0 ? (float)c->temperature : def.sampler.temperature;
     if (c->max_tokens > 0)
         def.max_reply_tokens = (int32_t)c->max_tokens;
     return rp_character_create(c->world, &def, &c->id) == RT_OK;
@@ -87,6 +86,14 @@ static int prepare(chat *c)
             return EXIT_FAILED;
     } else if (!make_builtin(c)) {
         return failure("chat", NULL);
+    }
+    rt_sampler_def sampler;
+    if (c->temperature >= 0) {
+        if (rp_character_get_sampler(c->world, c->id, &sampler) != RT_OK)
+            return failure("chat", NULL);
+        sampler.temperature = (float)c->temperature;
+        if (rp_character_set_sampler(c->world, c->id, &sampler) != RT_OK)
+            return failure("chat", NULL);
     }
     c->name = rp_character_name(c->world, c->id);
     return EXIT_DONE;
@@ -271,7 +278,7 @@ int command_chat(int argc, char **argv)
         {"say", OPTION_TEXTS, &c.says, "TEXT", "say this, then stop; may be given several times", 0, 0},
         {"budget", OPTION_INTEGER, &c.budget, "US", "microseconds of each update; without it: no limit", 0, 1000000},
         {"seed", OPTION_INTEGER, &c.seed, "N", "same seed, same words; default 0", 0, 0},
-        {"temperature", OPTION_NUMBER, &c.temperature, "T", "of the built-in character; 0 is greedy", 0, 10},
+        {"temperature", OPTION_NUMBER, &c.temperature, "T", "0 is greedy; without it: the character's own", 0, 10},
         {"max-tokens", OPTION_INTEGER, &c.max_tokens, "N", "of a reply of the built-in character", 1, 4096},
         {"format", OPTION_TEXT, &c.format, "NAME", "chat format; without it: found from the model", 0, 0},
         {"json", OPTION_FLAG, &c.json, "", "print the transcript as one JSON object at the end", 0, 0},
@@ -290,9 +297,8 @@ int command_chat(int argc, char **argv)
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;
-    if (c.script && (c.temperature >= 0 || c.max_tokens > 0))
-        return usage_error("chat",
-                           "--temperature and --max-tokens are for the built-in character: a script sets its own");
+    if (c.script && c.max_tokens > 0)
+        return usage_error("chat", "--max-tokens is for the built-in character: a script sets its own");
     c.transcript = json_array();
     exit_code = prepare(&c);
     if (exit_code == EXIT_DONE)

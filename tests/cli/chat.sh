@@ -23,7 +23,7 @@ printf 'a\377b\n' >"$folder/in"
 check "a line that is not UTF-8" run 1 chat --model "$tiny" --max-tokens 4 --json
 : >"$folder/in"
 check "no lines" run 0 chat --model "$tiny"
-check "a script's own settings win" run 2 chat --model "$tiny" --script a.lua --temperature 1
+check "a script sets its own length" run 2 chat --model "$tiny" --script a.lua --max-tokens 1
 
 check "a script that is not there" run 1 chat --model "$tiny" --script "$folder/none.lua" --say a
 printf 'character "a" {\n  persona = "x"\n  name = "y"\n}\n' >"$folder/bad.lua"
@@ -40,6 +40,11 @@ check "runaway memory ends" run 1 check "$folder/hungry.lua"
 printf 'character "ann" { persona = "Ann." }\ncharacter "bob" { persona = "Bob." }\n' >"$folder/two.lua"
 check "whom to talk to" run 0 chat --model "$tiny" --script "$folder/two.lua" --character bob --say Hi
 check "by the script's own key" out_has "bob:"
+check "with a temperature" run 0 chat --model "$tiny" --script "$folder/two.lua" --temperature 0 --say Hi --json
+reply_of >"$folder/first"
+check "greedy needs no seed" run 0 chat --model "$tiny" --script "$folder/two.lua" --temperature 0 --say Hi --json --seed 9
+reply_of >"$folder/second"
+check "the same words" cmp -s "$folder/first" "$folder/second"
 check "nobody of that name" run 1 chat --model "$tiny" --script "$folder/two.lua" --character eve --say Hi
 check "says who there is" err_has "ann"
 printf '{"a":' >"$folder/game.json"

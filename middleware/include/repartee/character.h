@@ -44,6 +44,10 @@ RT_API const char *rp_character_name(const rp_world *world, rp_character_id char
 RT_API rt_result rp_character_set_persona(rp_world *world, rp_character_id character, const char *persona);
 RT_API rt_result rp_character_set_tools(rp_world *world, rp_character_id character, const rp_tool_id *tools, int32_t count);
 
+// How the character's words are drawn, from the next turn on. INVALID_ARGUMENT names the field that is out of range.
+RT_API rt_result rp_character_set_sampler(rp_world *world, rp_character_id character, const rt_sampler_def *sampler);
+RT_API rt_result rp_character_get_sampler(const rp_world *world, rp_character_id character, rt_sampler_def *sampler);
+
 // A line about the world right now ("It is night. The player carries 3 gold."), part of the prompt after the persona;
 // replaces the last one. NULL clears.
 RT_API rt_result rp_character_set_state(rp_world *world, rp_character_id character, const char *state);

@@ -270,6 +270,32 @@ rt_result rp_character_set_persona(rp_world *world, rp_character_id id, const ch
     return set_text(world, "rp_character_set_persona", &character->persona, persona);
 }
 
+rt_result rp_character_set_sampler(rp_world *world, rp_character_id id, const rt_sampler_def *sampler)
+{
+    rpi_character *character;
+    rt_result result = find_idle(world, id, "rp_character_set_sampler", &character);
+    if (result == RT_OK)
+        result = sampler != NULL ? rt_sampler_check(sampler)
+                                 : rpi_fail(&world->host, RT_ERROR_INVALID_ARGUMENT, "rp_character_set_sampler: no sampler");
+    if (result != RT_OK)
+        return result;
+    rpi_world_lock(world);
+    character->sampler = *sampler;
+    character->seed = rpi_hash(character->name, strlen(character->name), rpi_mix(world->def.seed, sampler->seed));
+    rpi_world_unlock(world);
+    return RT_OK;
+}
+
+rt_result rp_character_get_sampler(const rp_world *world, rp_character_id id, rt_sampler_def *sampler)
+{
+    const rpi_character *character = rpi_character_get(world, id);
+    if (character == NULL || sampler == NULL)
+        return rpi_fail(world != NULL ? &world->host : NULL, character == NULL ? RT_ERROR_STALE_ID : RT_ERROR_INVALID_ARGUMENT,
+                        "rp_character_get_sampler: no such character, or no place for its sampler");
+    *sampler = character->sampler;
+    return RT_OK;
+}
+
 rt_result rp_character_set_state(rp_world *world, rp_character_id id, const char *state)
 {
     rpi_character *character;

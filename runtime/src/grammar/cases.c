@@ -71,7 +71,7 @@ static rti_case join(rti_compiler *c, const rti_case *a, const rti_case *b)
 {
     rti_term *terms = rti_pool_take_array(c->pool, a->count + b->count + 1, sizeof *terms);
     uint32_t count = a->count;
-    memcpy(terms, a->terms, a->count * sizeof *terms);
+    if (a->count != 0) memcpy(terms, a->terms, a->count * sizeof *terms);
     for (uint32_t i = 0; i < b->count; i++) {
         if (!has_term(a, &b->terms[i])) terms[count++] = b->terms[i];
     }

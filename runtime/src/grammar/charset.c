@@ -58,7 +58,7 @@ uint32_t rti_charset_of_ranges(rti_charsets *sets, const rti_range *ranges, uint
         if (low.low <= low.high) sorted[used++] = low;
         if (high.low <= high.high) sorted[used++] = high;
     }
-    qsort(sorted, used, sizeof *sorted, by_low);
+    if (used > 1) qsort(sorted, used, sizeof *sorted, by_low);
     uint32_t joined = 0;
     for (uint32_t i = 0; i < used; i++) append(sorted, &joined, sorted[i]);
     return intern(sets, sorted, joined);
@@ -70,8 +70,8 @@ uint32_t rti_charset_union(rti_charsets *sets, uint32_t a, uint32_t b)
     if (a == RTI_CHARSET_NONE) return b;
     const rti_charset x = sets->sets[a], y = sets->sets[b];
     rti_range *all = rti_pool_take_array(sets->pool, x.count + y.count, sizeof *all);
-    memcpy(all, x.ranges, x.count * sizeof *all);
-    memcpy(all + x.count, y.ranges, y.count * sizeof *all);
+    if (x.count != 0) memcpy(all, x.ranges, x.count * sizeof *all);
+    if (y.count != 0) memcpy(all + x.count, y.ranges, y.count * sizeof *all);
     return rti_charset_of_ranges(sets, all, x.count + y.count);
 }
 

@@ -2,6 +2,7 @@
 #include "grammar/machine.h"
 
 #include "grammar/trigger.h"
+#include "grammar/unseen.h"
 
 #include <string.h>
 
@@ -73,7 +74,7 @@ static uint32_t intern_frame(rti_machine *m, rti_frame f)
     return id;
 }
 
-static bool is_seen(const rti_machine *m, uint32_t list, uint64_t hash)
+bool rti_is_seen(const rti_machine *m, uint32_t list, uint64_t hash)
 {
     for (; list != 0; list = m->seen[list].before) {
         if (m->seen[list].hash == hash) return true;
@@ -242,7 +243,7 @@ static bool free_property(const rti_machine *m, const rti_object *o, const rti_f
 {
     uint32_t index = p - o->ordered_count;
     if (index < RTI_FREE_MAX) return (f->seen >> index & 1) == 0;
-    return !is_seen(m, f->seen_keys, property_hash(index));
+    return !rti_is_seen(m, f->seen_keys, property_hash(index));
 }
 
 static uint32_t required_free_left(const rti_machine *m, const rti_object *o, const rti_frame *f)
@@ -424,14 +425,15 @@ static bool after_item(const rti_machine *m, const rti_frame *f, uint32_t marks,
     return true;
 }
 
-static bool array_can_grow(const rti_machine *m, const rti_frame *f)
+static bool array_can_grow(rti_machine *m, const rti_frame *f)
 {
     const rti_array *a = array_of(m, f);
     const rti_variants *items = &m->g->item_variants[a->items + f->position];
     for (uint32_t i = 0; i < items->count; i++) {
         const rti_variant *v = &m->g->variants[items->first + i];
         rti_frame after;
-        if (deep_enough(m, f, v->node) && after_item(m, f, v->marks, &after)) return true;
+        if (!deep_enough(m, f, v->node) || !after_item(m, f, v->marks, &after)) continue;
+        if (!a->unique || f->seen_keys == 0 || rti_unseen_value(m, f->seen_keys, &m->g->nodes[v->node])) return true;
     }
     return false;
 }
@@ -459,7 +461,7 @@ static uint32_t note_item(rti_machine *m, uint32_t frame, uint64_t hash)
 static void complete(rti_machine *m, uint32_t frame, uint64_t hash)
 {
     if (hash != 0) {
-        if (is_seen(m, m->frames[frame].seen_keys, hash)) return;
+        if (rti_is_seen(m, m->frames[frame].seen_keys, hash)) return;
         frame = note_item(m, frame, hash);
     }
     push_plain(m, RTI_THREAD_AFTER, frame, 0);
@@ -493,7 +495,7 @@ void rti_machine_close_string(rti_machine *m, const rti_thread *thread)
         complete(m, t.frame, t.h);
         return;
     }
-    if (is_seen(m, m->frames[t.frame].seen_keys, t.h)) return;
+    if (rti_is_seen(m, m->frames[t.frame].seen_keys, t.h)) return;
     const rti_key_class *x = &m->g->classes[t.c];
     push_member(m, t.frame, UINT32_MAX, x->variants, x->variant_count, t.h);
 }
@@ -527,8 +529,10 @@ static void step_literal_at(rti_machine *m, const rti_thread *t, uint32_t parent
     while (child != 0 && g->literals[child].byte != byte) child = g->literals[child].next;
     if (child == 0) return;
     uint64_t h = t->h == 0 ? 0 : rti_hash_mix(t->h, byte) | 1;
-    if (g->literals[child].final) complete(m, t->frame, h == 0 ? 0 : h ^ 0x5555);
+    if (g->literals[child].final) complete(m, t->frame, h == 0 ? 0 : h ^ RTI_LITERAL_MARK);
     if (g->literals[child].first == 0) return;
+    uint32_t seen = h == 0 ? 0 : m->frames[t->frame].seen_keys;
+    if (seen != 0 && !rti_unseen_literal(m, seen, child, h)) return;
     rti_thread *next = rti_machine_push(m);
     next->kind = RTI_THREAD_LITERAL;
     next->frame = t->frame;
@@ -536,29 +540,36 @@ static void step_literal_at(rti_machine *m, const rti_thread *t, uint32_t parent
     next->h = h;
 }
 
-static void step_number_at(rti_machine *m, const rti_thread *t, uint32_t automaton, uint32_t state, uint8_t byte)
+bool rti_number_byte(rti_machine *m, const rti_thread *t, uint32_t automaton, uint32_t state, uint8_t byte, rti_thread *next)
 {
     uint32_t byte_class = rti_number_class[byte];
-    if (byte_class == 0) return;
-    rti_number_lexer *lexer = m->g->numbers[automaton];
-    uint32_t next = next_number(m, lexer, state, byte_class - 1);
-    if (next == 0) return;
-    rti_thread to = { .kind = RTI_THREAD_NUMBER, .frame = t->frame, .a = automaton, .b = next, .n = t->n, .part = t->part, .t = RTI_OUTSIDE, .h = t->h };
-    if (t->h != 0) { // the value, whatever zeros follow its point
-        if (byte == 'e' || byte == 'E') return;
-        if (byte == '.') {
-            to.part = 1;
-        } else if (to.part != 0 && byte == '0') {
-            to.n++;
-        } else {
-            if (to.part == 1) to.h = rti_hash_mix(to.h, '.') | 1;
-            if (to.part == 1) to.part = 2;
-            for (; to.n > 0; to.n--) to.h = rti_hash_mix(to.h, '0') | 1;
-            to.h = rti_hash_mix(to.h, byte) | 1;
-        }
+    if (byte_class == 0) return false;
+    uint32_t to = next_number(m, m->g->numbers[automaton], state, byte_class - 1);
+    if (to == 0) return false;
+    *next = (rti_thread){ .kind = RTI_THREAD_NUMBER, .frame = t->frame, .a = automaton, .b = to, .n = t->n, .part = t->part, .t = RTI_OUTSIDE, .h = t->h };
+    if (t->h == 0) return true;
+    // The hash is of the value: zeros behind the point wait until another digit follows.
+    if (byte == 'e' || byte == 'E') return false;
+    if (byte == '.') {
+        next->part = 1;
+    } else if (next->part != 0 && byte == '0') {
+        next->n++;
+    } else {
+        if (next->part == 1) next->h = rti_hash_mix(next->h, '.') | 1;
+        if (next->part == 1) next->part = 2;
+        for (; next->n > 0; next->n--) next->h = rti_hash_mix(next->h, '0') | 1;
+        next->h = rti_hash_mix(next->h, byte) | 1;
     }
-    *rti_machine_push(m) = to;
-    if (rti_number_lexer_accepts(lexer, next)) complete(m, to.frame, to.h == 0 ? 0 : to.h ^ 0x3333);
+    return true;
+}
+
+static void step_number_at(rti_machine *m, const rti_thread *t, uint32_t automaton, uint32_t state, uint8_t byte)
+{
+    rti_thread next;
+    if (!rti_number_byte(m, t, automaton, state, byte, &next)) return;
+    if (rti_number_lexer_accepts(m->g->numbers[automaton], next.b)) complete(m, next.frame, next.h == 0 ? 0 : next.h ^ RTI_NUMBER_MARK);
+    uint32_t seen = next.h == 0 ? 0 : m->frames[next.frame].seen_keys;
+    if (seen == 0 || rti_unseen_number(m, seen, &next)) *rti_machine_push(m) = next;
 }
 
 static void open_containers(rti_machine *m, const rti_thread *t, const rti_node *node, uint8_t byte)

@@ -1,6 +1,6 @@
 // Inside strings: bytes to characters (UTF-8, escapes), characters to states.
 // SPDX-License-Identifier: MIT
-#include "grammar/machine.h"
+#include "grammar/unseen.h"
 
 // thread.part: 0 between two characters; otherwise mode << 28 | count << 24 | value.
 enum { UTF8 = 1, ESCAPE, UNICODE, SURROGATE_BACKSLASH, SURROGATE_U, SURROGATE_LOW };
@@ -25,7 +25,7 @@ static bool fits(rti_machine *m, const rti_terminal *x, uint32_t state, uint32_t
     return distance <= x->high - n;
 }
 
-bool rti_string_character(rti_machine *m, rti_thread *t, uint32_t code)
+bool rti_string_move(rti_machine *m, rti_thread *t, uint32_t code)
 {
     const rti_terminal *x = terminal_of(m, t);
     uint32_t state = rti_machine_next(m, x->lexer, t->b, rti_lexer_class_of(x->lexer, code));
@@ -46,6 +46,12 @@ bool rti_string_character(rti_machine *m, rti_thread *t, uint32_t code)
     t->n = n;
     t->part = 0;
     return true;
+}
+
+bool rti_string_character(rti_machine *m, rti_thread *t, uint32_t code)
+{
+    if (!rti_string_move(m, t, code)) return false;
+    return t->h == 0 || rti_unseen_string(m, t);
 }
 
 // Whether some character of [low, high] can come next.

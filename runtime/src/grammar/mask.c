@@ -2,6 +2,7 @@
 #include "grammar/mask.h"
 
 #include "grammar/trigger.h"
+#include "grammar/unseen.h"
 
 #include <string.h>
 
@@ -73,9 +74,10 @@ static void bytes_of(const rti_machine *m, const rti_thread *t, byte_set *s)
 // Strings
 // ---------------------------------------------------------------------------------------------------------------------
 
-static bool at_boundary(const rti_thread *t)
+// A string between two characters, whose set tells all; not where repeats may use up what is left.
+static bool at_boundary(const rti_machine *m, const rti_thread *t)
 {
-    return (t->kind == RTI_THREAD_STRING || t->kind == RTI_THREAD_KEY_STRING) && t->part == 0;
+    return (t->kind == RTI_THREAD_STRING || t->kind == RTI_THREAD_KEY_STRING) && t->part == 0 && !rti_string_may_run_out(m, t);
 }
 
 // Whether the string can take the bytes of a token that is known to stay inside, its length bound included.
@@ -83,7 +85,6 @@ static bool token_fits(rti_mask_job *job, const rti_token_set_t *set, const rti_
 {
     const rt_vocabulary *v = job->m->g->vocabulary;
     rti_thread next = *t;
-    next.h = 0;
     for (uint32_t i = v->offsets[token] + set->depth; i < v->offsets[token + 1]; i++) {
         if (!rti_string_byte(job->m, &next, (uint8_t)v->bytes[i])) return false;
     }
@@ -128,8 +129,11 @@ static void set_inside(rti_mask_job *job, const rti_token_set_t *set, const rti_
         uint32_t left = x->high - t->n, sure = left;
         bool free_string = x->lexer->term == RTI_REGEX_ALL;
         if (left == 0) return;
-        if ((free_string ? v->longest : set->reach) > left) {
-            if (!free_string && set->pure) { // all end where one distance holds
+        if ((free_string ? v->longest : set->reach) >= left) {
+            bool repeats = free_string && t->h != 0 && m->frames[t->frame].seen_keys != 0;
+            if (repeats) { // a token that fills the string must not make it one that was there
+                sure = left - 1;
+            } else if (!free_string && set->pure) { // all end where one distance holds
                 uint32_t distance = rti_machine_distance(m, x->lexer, set->state);
                 left = sure = distance >= left ? 0 : left - distance;
                 if (left == 0) return;
@@ -242,7 +246,7 @@ static void enter(rti_mask_job *job, uint32_t child, uint32_t depth, uint32_t fr
         if (n->to - n->from > FEW_TOKENS) {
             for (uint32_t i = first; i < m->thread_count; i++) {
                 rti_thread t = m->threads[i];
-                if (at_boundary(&t)) {
+                if (at_boundary(m, &t)) {
                     set_string(job, &t, child, depth + 1);
                 } else {
                     m->threads[kept++] = t;
@@ -360,7 +364,7 @@ bool rti_mask_step(rti_mask_job *job)
     }
     if (job->next_thread < job->to) {
         rti_thread t = m->threads[job->next_thread++];
-        if (at_boundary(&t)) {
+        if (at_boundary(m, &t)) {
             set_string(job, &t, 0, 0);
             return false;
         }

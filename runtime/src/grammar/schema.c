@@ -260,7 +260,7 @@ uint32_t rti_node_of(rti_compiler *c, rti_atom *atoms, uint32_t count)
         }
         atoms[used++] = atom;
     }
-    qsort(atoms, used, sizeof *atoms, by_atom);
+    if (used > 1) qsort(atoms, used, sizeof *atoms, by_atom);
     count = 0;
     for (uint32_t i = 0; i < used; i++) {
         if (count != 0 && atoms[count - 1] == atoms[i]) continue;
@@ -278,7 +278,7 @@ uint32_t rti_node_of(rti_compiler *c, rti_atom *atoms, uint32_t count)
     id = RTI_ADD(c->g, nodes);
     RTI_POOL_RESERVE(c->pool, c->nodes, c->node_capacity, id + 1);
     rti_atom *copy = rti_pool_take_array(c->pool, count + 1, sizeof *copy);
-    memcpy(copy, atoms, count * sizeof *copy);
+    if (count != 0) memcpy(copy, atoms, count * sizeof *copy);
     c->nodes[id] = (rti_atoms){ copy, count };
     c->g->nodes[id] = (rti_node){ 0 };
     rti_id_table_add(c->pool, &c->node_table, hash, id);

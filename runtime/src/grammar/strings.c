@@ -415,7 +415,7 @@ void rti_string_set_split(rti_compiler *c, rti_set x, rti_regex term, const uint
     const string_set *set = x;
     if (set == NULL) return;
     uint32_t *names = rti_pool_take_array(c->pool, set->excluded_count + excluded_count + 1, sizeof *names);
-    memcpy(names, set->excluded, set->excluded_count * sizeof *names);
+    if (set->excluded_count != 0) memcpy(names, set->excluded, set->excluded_count * sizeof *names);
     if (excluded_count != 0) memcpy(names + set->excluded_count, excluded, excluded_count * sizeof *names);
     uint32_t count = sort_names(names, set->excluded_count + excluded_count);
     for (uint32_t i = 0; i < set->count; i++) {

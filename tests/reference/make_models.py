@@ -144,6 +144,21 @@ def write_config(model, folder, kind, changes, is_fp8):
     (folder / "config.json").write_text(json.dumps(keep, indent=1, sort_keys=True) + "\n")
 
 
+def newer_config(config):
+    """The same as transformers 5 writes it: everything about RoPE in rope_parameters."""
+    rope = dict(config.pop("rope_scaling", None) or {})
+    rope["rope_type"] = rope.pop("type", rope.get("rope_type", "default"))
+    rope["rope_theta"] = config.pop("rope_theta")
+    if "partial_rotary_factor" in config:
+        rope["partial_rotary_factor"] = config.pop("partial_rotary_factor")
+    if "rope_local_base_freq" in config:
+        rope = {"full_attention": rope,
+                "sliding_attention": {"rope_type": "default", "rope_theta": config.pop("rope_local_base_freq")}}
+    config["rope_parameters"] = rope
+    config["dtype"] = config.pop("torch_dtype")
+    return config
+
+
 def convert(converter, source, target):
     """Runs llama.cpp's converter in this process, telling it which pre-tokenizer this made-up tokenizer has."""
     import subprocess
@@ -215,6 +230,9 @@ def make(name, root, converter, seed):
             np.save(target / "logits.npy", logits_of(model, ids))
             for file in ("model.safetensors", "config.json"):
                 shutil.copy(folder / file, target / file)
+            if name in ("gemma3", "phi3", "llama3", "nemotron"):
+                config = newer_config(json.loads((folder / "config.json").read_text()))
+                (target / "config-v5.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
         if with_gguf:
             make_tokenizer(folder)
             convert(converter, folder, target / "model-q8_0.gguf")

@@ -325,6 +325,49 @@ static void defs_are_checked(void **state)
     assert_int_equal(rt_model_open(&def, &model), RT_ERROR_INVALID_ARGUMENT);
 }
 
+static void a_missing_plugin_says_so(void **state)
+{
+    (void)state;
+    rt_model_def def = rt_default_model_def();
+    rt_model *model;
+    def.path = SEEDS "fuzz_gguf/llama.gguf";
+    def.backend = RT_BACKEND_CUDA;
+    def.cuda_library = "/no/such/librepartee_cuda.so";
+    assert_int_equal(rt_model_open(&def, &model), RT_ERROR_DEVICE);
+    assert_non_null(strstr(rt_error_message(), "/no/such/librepartee_cuda.so"));
+    def.backend = RT_BACKEND_AUTO; // the CPU runs it then
+    rt_model_info info;
+    assert_int_equal(rt_model_open(&def, &model), RT_OK);
+    rt_model_get_info(model, &info);
+    assert_string_equal(info.backend, "cpu");
+    assert_int_equal(info.vocab_size, 264);
+    assert_int_equal(info.kv_bytes_per_token, 1 * 2 * 16 * 2);
+    assert_string_equal(info.name, "seed");
+    assert_string_equal(rt_model_metadata(model, "general.architecture"), "llama");
+    assert_null(rt_model_metadata(model, "llama.block_count"));
+    assert_non_null(rt_model_tokenizer(model));
+    assert_ptr_equal(rt_model_retain(model), model);
+    rt_model_close(model);
+    rt_model_close(model);
+}
+
+static void a_folder_without_a_tokenizer_opens(void **state)
+{
+    (void)state;
+    rt_model_def def = rt_default_model_def();
+    rt_model *model;
+    def.path = MODELS "qwen2";
+    assert_int_equal(rt_model_open(&def, &model), RT_OK);
+    assert_null(rt_model_tokenizer(model));
+    rt_model_close(model);
+    def.tokenizer_path = MODELS "qwen2/model-q8_0.gguf";
+    assert_int_equal(rt_model_open(&def, &model), RT_OK);
+    assert_int_equal(rt_tokenizer_vocab_size(rt_model_tokenizer(model)), 288);
+    rt_model_close(model);
+    def.tokenizer_path = "/no/such/tokenizer.json";
+    assert_int_equal(rt_model_open(&def, &model), RT_ERROR_NOT_FOUND);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Damage
 // ---------------------------------------------------------------------------------------------------------------------
@@ -443,12 +486,12 @@ static void damaged_folder(const char *seed, int turns, int *opened)
     free(original);
 }
 
-// REPARTEE_MUTATIONS=N: how many in all; 10,000 take a minute under a sanitizer.
+// REPARTEE_MUTATIONS=N: how many in all.
 static void damaged_files_end_well(void **state)
 {
     (void)state;
     const char *wanted = getenv("REPARTEE_MUTATIONS");
-    int turns = (wanted ? atoi(wanted) : 2000) / 4, opened = 0;
+    int turns = (wanted ? atoi(wanted) : 10000) / 4, opened = 0;
     random_state = 20240718;
     damaged_gguf(SEEDS "fuzz_gguf/llama.gguf", turns, &opened);
     damaged_gguf(SEEDS "fuzz_gguf/nemotron.gguf", turns, &opened);
@@ -552,6 +595,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(unknown_things_are_named, make_scratch, drop_scratch),
         cmocka_unit_test_setup_teardown(the_sum_is_checked, make_scratch, drop_scratch),
         cmocka_unit_test(defs_are_checked),
+        cmocka_unit_test(a_missing_plugin_says_so),
+        cmocka_unit_test(a_folder_without_a_tokenizer_opens),
         cmocka_unit_test_setup_teardown(damaged_files_end_well, make_scratch, drop_scratch),
         cmocka_unit_test_setup_teardown(any_model_is_quantised, make_scratch, drop_scratch),
         cmocka_unit_test_setup_teardown(quantising_says_what_is_wrong, make_scratch, drop_scratch),

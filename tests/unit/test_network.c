@@ -3,10 +3,12 @@
 // SPDX-License-Identifier: MIT
 #include "support/npy.h"
 #include "support/plain_forward.h"
+#include "support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -106,6 +108,28 @@ static void reference_models_are_read_right(void **state)
         snprintf(tokens, sizeof tokens, "%s/models/%s/golden/tokens_7.npy", reference, files[i][0]);
         snprintf(logits, sizeof logits, "%s/models/%s/golden/%s/logits_7.npy", reference, files[i][0], files[i][2]);
         assert_true(worst_difference(model, tokens, logits, 0) < 1e-5);
+    }
+}
+
+// transformers 5 says the same of RoPE in other words: config-v5.json stands beside the older one.
+static void newer_configurations_are_read(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"gemma3", "phi3", "llama3", "nemotron"};
+    char folder[256], here[1024], path[2048], target[2048];
+    assert_non_null(getcwd(here, sizeof here));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_true(scratch_create(folder));
+        snprintf(target, sizeof target, "%s/" FOLDER "%s/model.safetensors", here, names[i]);
+        snprintf(path, sizeof path, "%s/model.safetensors", folder);
+        assert_int_equal(symlink(target, path), 0);
+        snprintf(target, sizeof target, "%s/" FOLDER "%s/config-v5.json", here, names[i]);
+        snprintf(path, sizeof path, "%s/config.json", folder);
+        assert_int_equal(symlink(target, path), 0);
+        snprintf(path, sizeof path, FOLDER "%s/tokens.npy", names[i]);
+        snprintf(target, sizeof target, FOLDER "%s/logits.npy", names[i]);
+        assert_true(worst_difference(folder, path, target, 0) < 1e-5);
+        scratch_remove(folder);
     }
 }
 
@@ -209,6 +233,7 @@ int main(void)
         cmocka_unit_test(every_family_is_read_right),
         cmocka_unit_test(far_positions_are_exact),
         cmocka_unit_test(reference_models_are_read_right),
+        cmocka_unit_test(newer_configurations_are_read),
         cmocka_unit_test(long_context_takes_the_long_factors),
         cmocka_unit_test(fingerprints_tell_files_apart),
         cmocka_unit_test(each_allocation_may_fail),

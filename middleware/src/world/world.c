@@ -183,6 +183,9 @@ static rt_result build(rp_world *world, const rp_world_def *def)
     world->tokenizer = rt_model_tokenizer(world->model);
     rt_model_get_info(world->model, &world->info);
     world->format = def->format;
+    if (world->tokenizer == NULL)
+        return rpi_fail(&world->host, RT_ERROR_INVALID_ARGUMENT,
+                        "rp_world_create: the model has no tokenizer: name one in rt_model_def.tokenizer_path");
     rt_result result = copy_texts(world);
     if (result == RT_OK && world->format == NULL)
         result = rp_format_detect(world->tokenizer, &world->format);

@@ -95,8 +95,9 @@ static uint32_t keep_variants(rt_grammar *g, uint32_t first, uint32_t count)
 }
 
 // How many strings a terminal has, up to a limit.
-static uint32_t count_strings(rti_compiler *c, rti_lexer *x, uint32_t state, uint32_t limit, uint32_t *work)
+static uint32_t count_strings(rti_compiler *c, rti_lexer *x, uint32_t state, uint32_t limit, uint32_t depth, uint32_t *work)
 {
+    if (depth > 64) return limit; // longer ones may be many, and surely are enough
     uint32_t count = rti_lexer_at(x, state)->accepts;
     for (uint32_t k = 0; k < x->class_count && count < limit; k++) {
         if (++*work > COUNT_STRINGS) return limit;
@@ -107,7 +108,7 @@ static uint32_t count_strings(rti_compiler *c, rti_lexer *x, uint32_t state, uin
         for (uint32_t i = 0; i < x->high_count; i++) {
             if (x->high[i] == k) size += (i + 1 < x->high_count ? x->starts[i + 1] : 0x110000) - x->starts[i];
         }
-        uint64_t total = count + size * count_strings(c, x, next, limit, work);
+        uint64_t total = count + size * count_strings(c, x, next, limit, depth + 1, work);
         count = (uint32_t)RTI_MIN(total, (uint64_t)limit);
     }
     return count;
@@ -134,7 +135,7 @@ static void finish_object(rti_compiler *c, rti_object *o)
         uint32_t limit = RTI_MAX(o->minimum, 1u), work = 0;
         const rti_terminal *t = &g->terminals[k.terminal];
         // Strings within bounds are finitely many, but few only where the expression itself says so.
-        room += k.finite && !t->counts ? count_strings(c, t->lexer, RTI_LEXER_START, limit, &work) : RTI_NO_MAXIMUM;
+        room += o->minimum == 0 || t->counts ? RTI_NO_MAXIMUM : count_strings(c, t->lexer, RTI_LEXER_START, limit, 0, &work);
     }
     o->class_count = used;
     o->other_room = room >= o->minimum && room > 0 ? RTI_NO_MAXIMUM : (uint32_t)room;

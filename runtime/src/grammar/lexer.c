@@ -345,6 +345,7 @@ void rti_lexer_safety_of(rti_lexer *x, uint32_t state, uint32_t characters, bool
             safety->distance = RTI_MAX(safety->distance, RTI_MIN(own, 1u << 20));
         }
     }
+    for (uint32_t i = 0; i < tail; i++) safety->finite |= rti_lexer_at(x, queue[i])->finite;
     safety->safe_high = safety->safe_space = true;
     for (uint32_t c = 0; c < x->class_count; c++) safety->alone &= !safe[c] || next_of(x, state, c) == state;
     for (uint32_t code = 0; code < 128; code++) {

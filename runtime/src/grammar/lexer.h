@@ -29,6 +29,7 @@ typedef struct rti_lexer_safety {
     bool other_high;
     bool closed;        // without a limit
     bool alone;         // they all stay in this state
+    bool finite;        // some state on the way has finitely many strings before it
     uint32_t distance;  // to the nearest end, at most, from where they lead; only where asked for
 } rti_lexer_safety;
 

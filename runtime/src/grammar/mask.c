@@ -219,12 +219,15 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
     rti_machine_forget(m, mark);
 }
 
-static void set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth)
+// False: repeats may use up what is left, so every token must be tried.
+static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth)
 {
     const rti_token_set_t *set = rti_token_set_of(job->m, job->scratch, t, node, depth);
-    if (set == NULL) return; // the failure is kept
+    if (set == NULL) return true; // the failure is kept
+    if (set->finite && t->h != 0 && job->m->frames[t->frame].seen_keys != 0) return false;
     set_inside(job, set, t);
     set_leaving(job, set, t);
+    return true;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -246,11 +249,7 @@ static void enter(rti_mask_job *job, uint32_t child, uint32_t depth, uint32_t fr
         if (n->to - n->from > FEW_TOKENS) {
             for (uint32_t i = first; i < m->thread_count; i++) {
                 rti_thread t = m->threads[i];
-                if (at_boundary(m, &t)) {
-                    set_string(job, &t, child, depth + 1);
-                } else {
-                    m->threads[kept++] = t;
-                }
+                if (!at_boundary(m, &t) || !set_string(job, &t, child, depth + 1)) m->threads[kept++] = t;
             }
             m->thread_count = kept;
         }
@@ -364,10 +363,7 @@ bool rti_mask_step(rti_mask_job *job)
     }
     if (job->next_thread < job->to) {
         rti_thread t = m->threads[job->next_thread++];
-        if (at_boundary(m, &t)) {
-            set_string(job, &t, 0, 0);
-            return false;
-        }
+        if (at_boundary(m, &t) && set_string(job, &t, 0, 0)) return false;
         *rti_machine_push(m) = t; // behind the rest so far
         job->rest_to = m->thread_count;
         return false;

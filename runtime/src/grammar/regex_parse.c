@@ -396,6 +396,19 @@ static rti_regex build(parser *p, const tree *t, rti_regex rest)
     }
 }
 
+// ^... : nothing can come before.
+static bool begins_at_start(const rti_regexes *r, rti_regex a)
+{
+    const rti_regex_node *x = &r->nodes[a];
+    if (x->kind == RTI_REGEX_KIND_START) return true;
+    if (x->kind == RTI_REGEX_KIND_CONCAT) return r->nodes[x->a].kind == RTI_REGEX_KIND_START;
+    if (x->kind != RTI_REGEX_KIND_OR) return false;
+    for (uint32_t i = 0; i < x->count; i++) {
+        if (!begins_at_start(r, x->items[i])) return false;
+    }
+    return true;
+}
+
 rti_regex rti_regex_parse(rti_regexes *r, const char *text, size_t size, bool search, const char *place)
 {
     parser p = { .r = r, .text = text, .at = text, .end = text + size, .place = place };
@@ -405,5 +418,6 @@ rti_regex rti_regex_parse(rti_regexes *r, const char *text, size_t size, bool se
     tree *t = read_alternatives(&p);
     if (p.at < p.end) bad(&p, "a ')' without its '('");
     if (!search) return build(&p, t, RTI_REGEX_EMPTY);
-    return rti_regex_concat(r, RTI_REGEX_ALL, build(&p, t, RTI_REGEX_ALL));
+    rti_regex found = build(&p, t, RTI_REGEX_ALL);
+    return begins_at_start(r, found) ? found : rti_regex_concat(r, RTI_REGEX_ALL, found);
 }

@@ -12,7 +12,7 @@ typedef struct walk {
     const rti_terminal *terminal; // plain
     uint32_t start;               // state
     bool root, based;             // based: tokens of safe characters are in the bits already
-    bool json, bounded, pure;
+    bool json, bounded, pure, finite;
     uint32_t pure_state, reach, distance;
     uint64_t safe[2], other[2];
     bool safe_high, safe_space, other_high;
@@ -89,6 +89,7 @@ static void add_inside(walk *w, uint32_t token, uint32_t characters, uint32_t st
         s->inside_characters[s->inside_count++] = (uint8_t)RTI_MIN(characters, 255u);
     }
     if (state != w->pure_state) w->pure = false;
+    w->finite |= rti_lexer_at(w->terminal->lexer, state)->finite;
     note_reach(w, characters, state);
 }
 
@@ -138,6 +139,7 @@ static void add_stretch(walk *w, const rti_trie_node *n, uint32_t characters, ui
         if (w->bounded) note_reach(w, characters + more, state);
     }
     if (state != w->pure_state) w->pure = false;
+    w->finite |= rti_lexer_at(w->terminal->lexer, state)->finite;
 }
 
 // Control characters, quotes and backslashes do not stand for themselves inside JSON.
@@ -256,6 +258,7 @@ static void make_base(walk *w)
         w->other['"' / 64] |= 1ull << ('"' % 64);
     }
     w->pure &= f->alone;
+    w->finite |= f->finite;
     if (!w->bounded) return;
     w->reach = (w->limited ? (uint32_t)RTI_SHORT_LENGTHS : v->longest) + f->distance;
     w->distance = f->distance;
@@ -330,6 +333,7 @@ static void keep(rt_grammar *g, void *user)
         const rti_set_scratch *s = w->s;
         set->depth = r->depth;
         set->pure = w->pure;
+        set->finite = w->finite;
         set->state = w->pure_state;
         set->reach = w->reach;
         set->distance = w->distance;

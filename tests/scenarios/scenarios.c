@@ -51,7 +51,7 @@ rt_result scenario_open_model(const char *path, rt_isa isa, rt_model **model)
 
 scenario scenario_default(rt_model *model)
 {
-    return (scenario){ .model = model, .budget_us = RP_BUDGET_UNLIMITED, .count = SCENARIO_CHARACTERS, .reply_tokens = 24,
+    return (scenario){ .model = model, .budget_us = RP_BUDGET_UNLIMITED, .count = SCENARIO_CHARACTERS, .rounds = SCENARIO_ROUNDS, .reply_tokens = 24,
                        .seed = 1, .speculate = true };
 }
 
@@ -208,7 +208,7 @@ rt_result scenario_play(const scenario *scenario, scenario_result *result)
     rt_result code = scenario_create_world(scenario, &stage.world);
     if (code == RT_OK)
         code = populate(&stage);
-    for (int32_t round = 0; code == RT_OK && round < SCENARIO_ROUNDS; round++) {
+    for (int32_t round = 0; code == RT_OK && round < scenario->rounds; round++) {
         code = say_round(&stage, round);
         for (int32_t frame = 0; code == RT_OK && stage.open > 0 && frame < 1000000; frame++) {
             code = rp_world_update(stage.world, scenario->budget_us);

@@ -18,6 +18,7 @@ typedef struct scenario {
     int32_t worker_count;
     rp_world_mode mode;
     int32_t first, count; // which of the four characters talk; the others are not even there
+    int32_t rounds;       // lines to each
     int32_t others;       // further characters that talk about something else all the while
     int32_t reply_tokens;
     bool tools;

@@ -17,7 +17,7 @@ static void play(const scenario *scenario, scenario_result *result)
     if (code != RT_OK)
         fail_msg("%s: %s", rt_result_text(code), rt_error_message());
     assert_int_equal(result->turns_failed, 0);
-    assert_int_equal(result->turns_done, scenario->count * SCENARIO_ROUNDS);
+    assert_int_equal(result->turns_done, scenario->count * scenario->rounds);
 }
 
 static void expect_same(const scenario_result *golden, const scenario_result *other, int32_t first, int32_t count,
@@ -28,66 +28,90 @@ static void expect_same(const scenario_result *golden, const scenario_result *ot
             fail_msg("%s: character %d said\n%s\ninstead of\n%s", what, (int)i, other->text[i], golden->text[i]);
 }
 
-static void check_all(const char *path, int32_t reply_tokens, bool tools)
+typedef struct variation {
+    const char *name;
+    int32_t workers;
+    uint32_t budget_us;
+    int32_t first, count, others;
+    rt_isa isa;
+    rp_world_mode mode;
+} variation;
+
+static void check(const char *path, const scenario *base, const variation *variations, size_t count)
 {
     static scenario_result golden, other;
-    rt_model *model = NULL, *scalar = NULL;
-    assert_int_equal(scenario_open_model(path, RT_ISA_AUTO, &model), RT_OK);
-    assert_int_equal(scenario_open_model(path, RT_ISA_SCALAR, &scalar), RT_OK);
-    scenario base = scenario_default(model);
-    base.reply_tokens = reply_tokens;
-    base.tools = tools;
-    base.emotions = true;
-    play(&base, &golden);
-    for (int32_t i = 0; i < SCENARIO_CHARACTERS; i++)
-        assert_true(golden.text[i][0] != '\0');
-
-    static const uint32_t budgets[] = { 300, 1000, RP_BUDGET_UNLIMITED };
-    for (int32_t workers = 0; workers <= 1; workers++) {
-        for (size_t b = 0; b < sizeof budgets / sizeof *budgets; b++) {
-            scenario varied = base;
-            varied.worker_count = workers;
-            varied.budget_us = budgets[b];
-            play(&varied, &other);
-            expect_same(&golden, &other, 0, SCENARIO_CHARACTERS, "threads and budget");
-        }
+    rt_model *models[RT_ISA_AMX + 1] = { NULL };
+    scenario varied = *base;
+    assert_int_equal(scenario_open_model(path, RT_ISA_AUTO, &models[RT_ISA_AUTO]), RT_OK);
+    varied.model = models[RT_ISA_AUTO];
+    play(&varied, &golden);
+    for (size_t i = 0; i < count; i++) {
+        const variation *v = &variations[i];
+        if (!rt_isa_supported(v->isa))
+            continue;
+        if (models[v->isa] == NULL)
+            assert_int_equal(scenario_open_model(path, v->isa, &models[v->isa]), RT_OK);
+        varied = *base;
+        varied.model = models[v->isa];
+        varied.worker_count = v->workers;
+        varied.budget_us = v->budget_us;
+        varied.first = v->first;
+        varied.count = v->count;
+        varied.others = v->others;
+        varied.mode = v->mode;
+        play(&varied, &other);
+        expect_same(&golden, &other, v->first, v->count, v->name);
     }
-    for (int32_t i = 0; i < SCENARIO_CHARACTERS; i++) {
-        scenario alone = base;
-        alone.first = i;
-        alone.count = 1;
-        play(&alone, &other);
-        expect_same(&golden, &other, i, 1, "alone");
-    }
-    scenario crowded = base;
-    crowded.others = 6;
-    crowded.budget_us = 1000;
-    play(&crowded, &other);
-    expect_same(&golden, &other, 0, SCENARIO_CHARACTERS, "beside others");
-    scenario on_scalar = base;
-    on_scalar.model = scalar;
-    play(&on_scalar, &other);
-    expect_same(&golden, &other, 0, SCENARIO_CHARACTERS, "scalar kernels");
-    scenario other_seed = base;
-    other_seed.seed = 2;
-    play(&other_seed, &other);
+    varied = *base;
+    varied.model = models[RT_ISA_AUTO];
+    varied.seed = 2;
+    play(&varied, &other);
     assert_true(golden.hash[0] != other.hash[0] || golden.hash[1] != other.hash[1]);
-    rt_model_close(model);
-    rt_model_close(scalar);
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        rt_model_close(models[i]);
 }
 
 static void test_tiny_model(void **state)
 {
     (void)state;
-    check_all(scenario_tiny_model(), 24, true);
+    static const variation variations[] = {
+        { "200 us", 0, 200, 0, 4, 0, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "300 us, two threads", 1, 300, 0, 4, 0, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "1 ms", 0, 1000, 0, 4, 0, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "two threads", 1, RP_BUDGET_UNLIMITED, 0, 4, 0, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "the first alone", 0, 1000, 0, 1, 0, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "the second alone", 0, 300, 1, 1, 0, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "the third alone", 1, 300, 2, 1, 0, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "the fourth alone", 0, RP_BUDGET_UNLIMITED, 3, 1, 0, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "beside 12 others", 0, 500, 0, 4, 12, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "headless, beside 6 others", 1, RP_BUDGET_UNLIMITED, 0, 4, 6, RT_ISA_AUTO, RP_MODE_HEADLESS },
+        { "scalar kernels", 0, 500, 0, 4, 2, RT_ISA_SCALAR, RP_MODE_INLINE },
+        { "AVX2 kernels", 0, 500, 0, 4, 2, RT_ISA_AVX2, RP_MODE_INLINE },
+        { "AVX-512 kernels", 0, 500, 0, 4, 2, RT_ISA_AVX512, RP_MODE_INLINE },
+    };
+    scenario base = scenario_default(NULL);
+    base.tools = base.emotions = true;
+    check(scenario_tiny_model(), &base, variations, sizeof variations / sizeof *variations);
 }
 
+// The same on a real model, as far as a test's time allows.
 static void test_default_model(void **state)
 {
     (void)state;
+    static const variation variations[] = {
+        { "300 us, two threads", 1, 300, 0, 2, 0, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "1 ms, beside one other", 0, 1000, 0, 2, 1, RT_ISA_AUTO, RP_MODE_INLINE },
+        { "the first alone, scalar kernels", 0, RP_BUDGET_UNLIMITED, 0, 1, 0, RT_ISA_SCALAR, RP_MODE_INLINE },
+        { "the second alone, AVX2 kernels", 0, RP_BUDGET_UNLIMITED, 1, 1, 0, RT_ISA_AVX2, RP_MODE_INLINE },
+    };
     if (scenario_default_model() == NULL)
         skip();
-    check_all(scenario_default_model(), 8, true);
+    scenario base = scenario_default(NULL);
+    base.tools = true;
+    base.count = 2;
+    base.rounds = 1;
+    base.reply_tokens = 6;
+    check(scenario_default_model(), &base, variations, sizeof variations / sizeof *variations);
 }
 
 int main(void)

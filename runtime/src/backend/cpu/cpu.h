@@ -95,24 +95,32 @@ bool rti_pack_panels(const rti_packed *packed, const rti_matrix *matrix, int32_t
 // Activations
 // ---------------------------------------------------------------------------------------------------------------------
 
-// Of 32 quantised activations: value = d * a.
+// Of 32 rounded activations: value = d * a.
 typedef struct rti_act_scale {
     float d;
-    float s;          // d * sum
-    float s_half[2];  // of each 16
-    int32_t sum;
-    int32_t sum_half[2];
-    int32_t reserved;
+    float s; // d * sum of a
 } rti_act_scale;
 
-// Rows of activations, as floats, quantised, or both. Strides count elements; columns are padded with zeros to whole blocks.
-// Planes: 1: a = q, 8 bits. 2: a = 256 * q + low, 16 bits.
-typedef struct rti_act {
-    int8_t *q, *low;
+typedef struct rti_act_halves {
+    float s[2]; // d * sum of each 16
+    int32_t minus_sum[2];
+} rti_act_halves;
+
+// One rounding of all rows: to 8 bits, or to 16.
+typedef struct rti_act_rounding {
     rti_act_scale *scales;
+    int32_t *minus_sums;   // -(sum of a): offsets of weights are taken off with it
+    rti_act_halves *halves;
+} rti_act_rounding;
+
+// Rows of activations, as floats, rounded, or both. Strides count elements; columns are padded with zeros to whole blocks.
+// 8 bits: a = q. 16 bits: a = 256 * q + low, so that both can be read from one rounding.
+typedef struct rti_act {
     float *values;
-    size_t stride;       // of q, low, values
-    size_t scale_stride; // stride / 32
+    int8_t *q, *low;
+    rti_act_rounding rounding[2]; // by planes - 1
+    size_t stride;                // of values, q, low
+    size_t scale_stride;          // stride / 32
 } rti_act;
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -145,7 +153,8 @@ typedef struct rti_kernels {
     // n is a multiple of 32 in the following; x beyond `count` is zero and stays zero.
     void (*norm)(rti_norm_kind kind, const float *x, const float *weight, const float *bias, int32_t count, int32_t n,
                  float epsilon, float *out);
-    void (*quantize)(const float *x, int32_t n, int32_t planes, int8_t *q, int8_t *low, rti_act_scale *scales);
+    // Rounds columns [begin, begin + n) of a row's values: planes 1 to 8 bits, 2 to 8 and to 16.
+    void (*quantize)(const rti_act *act, int32_t row, int32_t begin, int32_t n, int32_t planes);
     void (*activate)(rti_activation kind, const float *gate, const float *up, int32_t n, float *out); // n: of 16
     void (*add)(float *x, const float *y, int32_t n);                                              // n: of 16
     void (*softcap)(float *x, int32_t n, float cap);                                              // n: of 16
@@ -223,7 +232,8 @@ typedef struct rti_packed_layer {
 
 // Whose input: how finely activations are rounded is chosen for each.
 typedef enum rti_role {
-    RTI_ROLE_QKV,
+    RTI_ROLE_QUERY_KEY,
+    RTI_ROLE_VALUE,
     RTI_ROLE_ATTENTION_OUT,
     RTI_ROLE_UP,
     RTI_ROLE_DOWN,
@@ -237,7 +247,6 @@ struct rti_weights {
     const rti_kernels *kernels;
     rt_precision precision;
     bool any_float; // some matrix takes float activations
-    bool any_wide;  // some activations are rounded to 16 bits
     int32_t planes[RTI_ROLE_COUNT];
     rti_packed_layer *layers;
     rti_packed embedding, output; // the same where tied

@@ -201,14 +201,33 @@ ALWAYS_INLINE void weigh_all(const int count, const float *weights, const float 
     }
 }
 
-// A few queries from scores to sums. They may see different slots, or none.
+// The same for a count known only now.
+static void weigh_some(int count, const float *weights, const float *values, int32_t head_size, int32_t begin, int32_t end,
+                       const float *corrections, float *const *out)
+{
+    switch (count) {
+    case 1: weigh_all(1, weights, values, head_size, begin, end, corrections, out); break;
+    case 2: weigh_all(2, weights, values, head_size, begin, end, corrections, out); break;
+#if QUERIES == 4
+    case 3: weigh_all(3, weights, values, head_size, begin, end, corrections, out); break;
+    case 4: weigh_all(4, weights, values, head_size, begin, end, corrections, out); break;
+#endif
+    default: break;
+    }
+}
+
+// A few queries from scores to sums. They may see different slots: those that all see are weighed together, then each goes
+// on to its own end, so that every query's slots are added in ascending order.
 static void attend_some(const rti_attention_job *job, int32_t first, int32_t count, float *scores, const float *values)
 {
+    static const float one[1] = {1.0f};
     const int32_t *begin = job->begin + first, *end = job->end + first;
     float corrections[QUERIES];
-    bool same = true;
+    bool together = true;
+    int32_t least = SLOTS;
     for (int32_t i = 0; i < count; i++) {
-        same &= begin[i] == begin[0] && end[i] == end[0];
+        together &= begin[i] == begin[0] && begin[i] < end[i];
+        least = RTI_MIN(least, end[i]);
         if (begin[i] >= end[i]) {
             continue;
         }
@@ -219,19 +238,13 @@ static void attend_some(const rti_attention_job *job, int32_t first, int32_t cou
             memset(job->out[first + i], 0, (size_t)job->head_size * sizeof(float));
         }
     }
-    if (same && begin[0] >= end[0]) {
-        return;
+    if (together) {
+        weigh_some(count, scores, values, job->head_size, begin[0], least, corrections, job->out + first);
     }
-    if (same && count == QUERIES) {
-        weigh_all(QUERIES, scores, values, job->head_size, begin[0], end[0], corrections, job->out + first);
-    } else if (same && count == 3) {
-        weigh_all(3, scores, values, job->head_size, begin[0], end[0], corrections, job->out + first);
-    } else if (same && count == 2) {
-        weigh_all(2, scores, values, job->head_size, begin[0], end[0], corrections, job->out + first);
-    }
-    for (int32_t i = 0; i < count && !(same && count > 1); i++) {
-        if (begin[i] < end[i]) {
-            weigh_all(1, scores + i * SLOTS, values, job->head_size, begin[i], end[i], corrections + i, job->out + first + i);
+    for (int32_t i = 0; i < count; i++) {
+        int32_t from = together ? least : begin[i];
+        if (from < end[i]) {
+            weigh_all(1, scores + i * SLOTS, values, job->head_size, from, end[i], together ? one : corrections + i, job->out + first + i);
         }
     }
 }

@@ -117,10 +117,14 @@ ALWAYS_INLINE void panel_times_rows(const rti_bits bits, const rti_scales scales
                                     size_t out_stride)
 {
     const bool halves = scales_halves(scales), minimum = scales_minimum(scales), wide = bits == RTI_BITS_8 || bits == RTI_BITS_TABLE;
+    const bool brief = BRIEF_SUMS && planes == 1 && (bits == RTI_BITS_4 || bits == RTI_BITS_5);
+    const int offset_bits = offset ? __builtin_ctz((unsigned)offset) : 0;
     const int8_t *q = in->q + (size_t)row * in->stride;
     const int8_t *q_low = planes == 2 ? in->low + (size_t)row * in->stride : NULL;
-    const rti_act_scale *a = in->scales + (size_t)row * in->scale_stride;
-    const size_t stride = in->stride, scale_stride = in->scale_stride;
+    const size_t stride = in->stride, scale_stride = in->scale_stride, scale_at = (size_t)row * scale_stride;
+    const rti_act_scale *scale = in->rounding[planes - 1].scales + scale_at;
+    const int32_t *minus_sum = in->rounding[planes - 1].minus_sums + scale_at;
+    const rti_act_halves *half = in->rounding[planes - 1].halves + scale_at;
     const uint8_t *header = m->data + (size_t)panel * m->panel_bytes, *table = m->form->table;
     vf acc[MAX_TILE][PARTS];
 UNROLL(16)
@@ -135,15 +139,16 @@ UNROLL(2)
         prefetch_ahead(values, block_bytes + header_bytes / group);
 UNROLL(2)
         for (int p = 0; p < PARTS; p++) {
-            vi sum[MAX_TILE][2], sum_low[MAX_TILE][2];
+            vi sum[MAX_TILE][2], sum_low[MAX_TILE][2], pairs[MAX_TILE][2];
 UNROLL(16)
             for (int r = 0; r < rows; r++) {
-                const rti_act_scale *ar = a + (size_t)r * scale_stride + block;
-                if (halves) {
-                    sum[r][0] = offset ? vi_set(-offset * ar->sum_half[0]) : vi_set(0);
-                    sum[r][1] = offset ? vi_set(-offset * ar->sum_half[1]) : vi_set(0);
-                } else {
-                    sum[r][0] = offset ? vi_set(-offset * ar->sum) : vi_set(0);
+                const size_t at = (size_t)r * scale_stride + (size_t)block;
+                sum[r][0] = sum[r][1] = vi_set(0);
+                if (offset && halves) {
+                    sum[r][0] = vi_left(vi_set(half[at].minus_sum[0]), offset_bits);
+                    sum[r][1] = vi_left(vi_set(half[at].minus_sum[1]), offset_bits);
+                } else if (offset) {
+                    sum[r][0] = vi_left(vi_set(minus_sum[at]), offset_bits);
                 }
                 if (planes == 2) {
                     sum_low[r][0] = sum[r][0];
@@ -156,10 +161,22 @@ UNROLL(4)
             for (int i = 0; i < 4; i++) {
                 vi low, high;
                 quads_unpack(bits, values + p * LANES * 4, table, i, &low, &high);
-                const int second = halves ? 1 : 0;
+                const int second = halves ? 1 : 0, second_pair = halves || bits == RTI_BITS_5 ? 1 : 0;
 UNROLL(16)
                 for (int r = 0; r < rows; r++) {
                     const int8_t *qr = q + (size_t)r * stride + block * 32 + 4 * i;
+                    if (brief) {
+                        pairs[r][0] = i == 0 ? vi_pairs(low, load_quad(qr)) : vi_add_pairs(pairs[r][0], vi_pairs(low, load_quad(qr)));
+                        pairs[r][second_pair] = i == 0 && second_pair ? vi_pairs(high, load_quad(qr + 16))
+                                                : vi_add_pairs(pairs[r][second_pair], vi_pairs(high, load_quad(qr + 16)));
+                        if (i == 3) {
+                            sum[r][0] = vi_add(sum[r][0], vi_join_pairs(pairs[r][0]));
+                        }
+                        if (i == 3 && second_pair) {
+                            sum[r][second] = vi_add(sum[r][second], vi_join_pairs(pairs[r][1]));
+                        }
+                        continue;
+                    }
                     sum[r][0] = wide ? vi_dot_wide(sum[r][0], low, load_quad(qr)) : vi_dot(sum[r][0], low, load_quad(qr));
                     sum[r][second] = wide ? vi_dot_wide(sum[r][second], high, load_quad(qr + 16))
                                           : vi_dot(sum[r][second], high, load_quad(qr + 16));
@@ -174,8 +191,8 @@ UNROLL(16)
             block_scales s = scales_load(scales, header, within, p * LANES);
 UNROLL(16)
             for (int r = 0; r < rows; r++) {
-                const rti_act_scale *ar = a + (size_t)r * scale_stride + block;
-                const vf d = vf_set(ar->d);
+                const size_t at = (size_t)r * scale_stride + (size_t)block;
+                const vf d = vf_set(scale[at].d);
                 vi total = planes == 2 ? vi_add(vi_left(sum[r][0], 8), sum_low[r][0]) : sum[r][0];
                 acc[r][p] = vf_fma(vf_mul(s.d[0], d), vf_from_int(total), acc[r][p]);
                 if (halves) {
@@ -183,10 +200,10 @@ UNROLL(16)
                     acc[r][p] = vf_fma(vf_mul(s.d[1], d), vf_from_int(total), acc[r][p]);
                 }
                 if (minimum && halves) {
-                    acc[r][p] = vf_fma(s.m[0], vf_set(ar->s_half[0]), acc[r][p]);
-                    acc[r][p] = vf_fma(s.m[1], vf_set(ar->s_half[1]), acc[r][p]);
+                    acc[r][p] = vf_fma(s.m[0], vf_set(half[at].s[0]), acc[r][p]);
+                    acc[r][p] = vf_fma(s.m[1], vf_set(half[at].s[1]), acc[r][p]);
                 } else if (minimum) {
-                    acc[r][p] = vf_fma(s.m[0], vf_set(ar->s), acc[r][p]);
+                    acc[r][p] = vf_fma(s.m[0], vf_set(scale[at].s), acc[r][p]);
                 }
             }
         }

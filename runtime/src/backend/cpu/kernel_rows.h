@@ -52,42 +52,52 @@ static void norm(rti_norm_kind kind, const float *x, const float *weight, const 
     }
 }
 
-static void quantize(const float *x, int32_t n, int32_t planes, int8_t *q, int8_t *low, rti_act_scale *scales)
+static void rounding_keep(const rti_act_rounding *rounding, size_t at, float d, const int32_t sums[2])
 {
-    const float most = planes == 2 ? 32512.0f : 127.0f;
-    for (int32_t i = 0; i < n; i += RTI_BLOCK_COLUMNS, scales++) {
+    rounding->scales[at] = (rti_act_scale){.d = d, .s = d * (float)(sums[0] + sums[1])};
+    rounding->minus_sums[at] = -(sums[0] + sums[1]);
+    rounding->halves[at] = (rti_act_halves){.s = {d * (float)sums[0], d * (float)sums[1]}, .minus_sum = {-sums[0], -sums[1]}};
+}
+
+static void quantize(const rti_act *act, int32_t row, int32_t begin, int32_t n, int32_t planes)
+{
+    const float most = planes == 2 ? 32512.0f : 127.0f; // 127 * 256: the upper byte alone is a rounding to 8 bits
+    const float *x = act->values + (size_t)row * act->stride;
+    int8_t *q = act->q + (size_t)row * act->stride, *low = planes == 2 ? act->low + (size_t)row * act->stride : NULL;
+    for (int32_t i = begin; i < begin + n; i += RTI_BLOCK_COLUMNS) {
         vf peak[PARTS];
         for (int p = 0; p < PARTS; p++) {
             peak[p] = vf_max(vf_abs(vf_load(x + i + p * LANES)), vf_abs(vf_load(x + i + 16 + p * LANES)));
         }
         float top = lanes_max(peak);
-        float inverse = top > 1e-30f ? most / top : 0.0f;
-        int32_t values[RTI_BLOCK_COLUMNS];
-        for (int k = 0; k < RTI_BLOCK_COLUMNS; k += LANES) {
-            vf v = vf_mul(vf_load(x + i + k), vf_set(inverse));
-            vi a = vi_from_float(vf_max(vf_min(v, vf_set(most)), vf_set(-most)));
-            vi_store(values + k, a);
-            if (planes == 2) {
-                vi high = vi_right_signed(vi_add(a, vi_set(128)), 8);
-                vi_store_bytes(q + i + k, high);
-                vi_store_bytes(low + i + k, vi_sub(a, vi_left(high, 8)));
-            } else {
-                vi_store_bytes(q + i + k, a);
+        float inverse = top > 1e-30f ? most / top : 0.0f, d = top > 1e-30f ? top / most : 0.0f;
+        int32_t sums[2], upper_sums[2];
+        for (int h = 0; h < 2; h++) {
+            vi sum[PARTS], upper_sum[PARTS];
+            for (int p = 0; p < PARTS; p++) {
+                int32_t at = i + 16 * h + p * LANES;
+                vf v = vf_mul(vf_load(x + at), vf_set(inverse));
+                vi a = vi_from_float(vf_max(vf_min(v, vf_set(most)), vf_set(-most)));
+                sum[p] = upper_sum[p] = a;
+                if (planes == 2) {
+                    vi upper = vi_right_signed(vi_add(a, vi_set(128)), 8);
+                    vi_store_bytes(q + at, upper);
+                    vi_store_bytes(low + at, vi_sub(a, vi_left(upper, 8)));
+                    upper_sum[p] = upper;
+                } else {
+                    vi_store_bytes(q + at, a);
+                }
             }
+            sums[h] = lanes_integer_sum(sum);
+            upper_sums[h] = planes == 2 ? lanes_integer_sum(upper_sum) : sums[h];
         }
-        int32_t sums[2] = {0, 0};
-        for (int k = 0; k < 16; k++) {
-            sums[0] += values[k];
-            sums[1] += values[k + 16];
+        size_t at = (size_t)row * act->scale_stride + (size_t)(i / RTI_BLOCK_COLUMNS);
+        if (planes == 2) {
+            rounding_keep(&act->rounding[1], at, d, sums);
+            rounding_keep(&act->rounding[0], at, d * 256.0f, upper_sums);
+        } else {
+            rounding_keep(&act->rounding[0], at, d, sums);
         }
-        float d = top > 1e-30f ? top / most : 0.0f;
-        *scales = (rti_act_scale){
-            .d = d,
-            .s = d * (float)(sums[0] + sums[1]),
-            .s_half = {d * (float)sums[0], d * (float)sums[1]},
-            .sum = sums[0] + sums[1],
-            .sum_half = {sums[0], sums[1]},
-        };
     }
 }
 

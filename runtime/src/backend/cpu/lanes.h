@@ -146,6 +146,11 @@ ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) {
 }
 ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) { return vi_dot(sum, weights, quad); }
 #else
+#define BRIEF_SUMS 1
+// Weights up to 15 (or 31): the pairs of 8 (or 4) quads fit 16 bits, and are widened once.
+ALWAYS_INLINE vi vi_pairs(vi weights, int32_t quad) { return _mm256_maddubs_epi16(weights, _mm256_set1_epi32(quad)); }
+ALWAYS_INLINE vi vi_add_pairs(vi a, vi b) { return _mm256_add_epi16(a, b); }
+ALWAYS_INLINE vi vi_join_pairs(vi a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 // Weights up to 127: two products of a pair fit 16 bits.
 ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) {
     __m256i pairs = _mm256_maddubs_epi16(weights, _mm256_set1_epi32(quad));
@@ -258,6 +263,13 @@ ALWAYS_INLINE void vi_store(int32_t *p, vi a) { memcpy(p, &a, sizeof a); }
 
 #endif
 
+#ifndef BRIEF_SUMS // only where byte products come as 16-bit pairs
+#define BRIEF_SUMS 0
+ALWAYS_INLINE vi vi_pairs(vi weights, int32_t quad) { return (void)quad, weights; }
+ALWAYS_INLINE vi vi_add_pairs(vi a, vi b) { return (void)b, a; }
+ALWAYS_INLINE vi vi_join_pairs(vi a) { return a; }
+#endif
+
 #define PARTS (16 / LANES) // vectors that make 16 lanes
 
 // The sum of 16 lanes as a fixed tree: i + (i+8), then + 4, + 2, + 1; and the largest.
@@ -303,6 +315,18 @@ ALWAYS_INLINE float lanes_max(const vf v[PARTS])
     return s.f[0];
 }
 #endif
+
+ALWAYS_INLINE int32_t lanes_integer_sum(const vi v[PARTS])
+{
+    int32_t lanes[16], sum = 0;
+    for (int p = 0; p < PARTS; p++) {
+        vi_store(lanes + p * LANES, v[p]);
+    }
+    for (int i = 0; i < 16; i++) {
+        sum += lanes[i];
+    }
+    return sum;
+}
 
 // e^x: 2^n * p(r), x = n ln 2 + r; p from the series, |r| <= 0.347, relative error about 1e-7. Held to [-87, 88].
 ALWAYS_INLINE vf vf_exp(vf x) {

@@ -45,14 +45,11 @@ static float *act_values(const rti_act *act, int32_t row)
     return act->values + (size_t)row * act->stride;
 }
 
-static void round_row(const rti_weights *weights, rti_role role, rti_act *act, int32_t row, int32_t begin, int32_t n)
+static void round_row(const rti_weights *weights, rti_role role, const rti_act *act, int32_t row, int32_t begin, int32_t n)
 {
-    if (weights->precision == RT_PRECISION_EXACT) {
-        return;
+    if (weights->precision == RT_PRECISION_FAST) {
+        weights->kernels->quantize(act, row, begin, n, weights->planes[role]);
     }
-    size_t at = (size_t)row * act->stride + (size_t)begin;
-    weights->kernels->quantize(act->values + at, n, weights->planes[role], act->q + at, act->low ? act->low + at : NULL,
-                               act->scales + (size_t)row * act->scale_stride + (size_t)(begin / RTI_BLOCK_COLUMNS));
 }
 
 static void run_embed(rti_device *device, rti_slot *slot, int32_t begin, int32_t end)
@@ -78,7 +75,7 @@ static void run_norm(rti_device *device, rti_slot *slot, rt_part_kind kind, int3
     const float *bias = kind == RT_PART_LOGITS ? weights->output_norm_bias
                         : kind == RT_PART_QKV  ? l->attention_norm_bias
                                                : l->feed_forward_norm_bias;
-    const rti_role role = kind == RT_PART_LOGITS ? RTI_ROLE_LOGITS : kind == RT_PART_QKV ? RTI_ROLE_QKV : RTI_ROLE_UP;
+    const rti_role role = kind == RT_PART_LOGITS ? RTI_ROLE_LOGITS : kind == RT_PART_QKV ? RTI_ROLE_VALUE : RTI_ROLE_UP;
     const int32_t rows = kind == RT_PART_LOGITS ? slot->logits_count : slot->row_count;
     for (int32_t r = begin * 8; r < RTI_MIN(end * 8, rows); r++) {
         int32_t from = kind == RT_PART_LOGITS ? slot->logits_source[r] : r;
@@ -113,7 +110,8 @@ static void run_qkv(rti_device *device, rti_slot *slot, int32_t layer, int32_t t
         int32_t head = t.first / n, kind = head < heads ? 0 : head < heads + kv_heads ? 1 : 2;
         head -= kind == 0 ? 0 : kind == 1 ? heads : heads + kv_heads;
         t.first = head * n;
-        multiply(weights, kind == 0 ? &l->query : kind == 1 ? &l->key : &l->value, RTI_ROLE_QKV, &slot->input, t, out, (size_t)n);
+        multiply(weights, kind == 0 ? &l->query : kind == 1 ? &l->key : &l->value, kind == 2 ? RTI_ROLE_VALUE : RTI_ROLE_QUERY_KEY,
+                 &slot->input, t, out, (size_t)n);
         for (int32_t i = 0; i < t.count; i++) {
             float *row = out + (size_t)i * (size_t)n;
             int32_t r = t.row + i;

@@ -213,15 +213,14 @@ static rt_result create_checked(const rti_weights_def *def, rti_weights *weights
     return result;
 }
 
-// How finely activations are rounded. 16 bits (two passes of byte products) where that buys most accuracy for its cost: at
-// the input of query, key and value, a seventh of the work and two fifths of the error in the logits; and before the output
-// matrix, which is read for few rows and waits for memory.
+// How finely activations are rounded. 16 bits (two passes of byte products) where that buys most accuracy for its cost: before
+// the value matrix, a thirtieth of the work and a third of the error in the logits; and before the output matrix, which is
+// read for few rows and waits for memory.
 static void choose_planes(rti_weights *weights)
 {
     for (int i = 0; i < RTI_ROLE_COUNT; i++) {
-        weights->planes[i] = i == RTI_ROLE_QKV || i == RTI_ROLE_LOGITS ? 2 : 1;
+        weights->planes[i] = i == RTI_ROLE_VALUE || i == RTI_ROLE_LOGITS ? 2 : 1;
     }
-    weights->any_wide = true;
 }
 
 rt_result rti_weights_create_cpu(const rti_weights_def *def, rti_weights **out)

@@ -11,7 +11,17 @@
 #include <stdint.h>
 #include <string.h>
 
+// Under the sanitizers everything written out in place, each operation with its checks, takes a compiler minutes.
+#if defined(__SANITIZE_ADDRESS__)
+#define ALWAYS_INLINE static __attribute__((unused))
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ALWAYS_INLINE static __attribute__((unused))
+#endif
+#endif
+#if !defined(ALWAYS_INLINE)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#endif
 
 // Loops over rows and vectors are written out where vectors are registers; in portable C that only makes code large.
 #if defined(__AVX2__)

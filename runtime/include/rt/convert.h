@@ -36,8 +36,8 @@ typedef struct rt_quantize_def {
     const char *input;  // a .gguf file, or a folder with config.json, safetensors and tokenizer files
     const char *output; // the .gguf file to write; not the input
     // "Q8_0", "Q4_0", "Q4_1", "Q4_K", "Q6_K", "F16", "BF16" or "F32". Norms and biases stay F32. A matrix whose rows are no
-    // whole number of blocks takes Q8_0 in place of a K-quant, and F16 in place of that. With Q4_K the output matrix is Q6_K
-    // (the embedding too, where the two are one), as is usual.
+    // whole number of blocks takes Q8_0 in place of a K-quant, and F16 in place of that. With Q4_0, Q4_1 and Q4_K the output
+    // matrix is Q6_K (the embedding too, where the two are one): four bits hurt most there.
     const char *type;
     int threads;                     // 1 .. 64, the caller included; default 1
     rt_tensor_report_function *report; // called for each tensor, on the calling thread; may be NULL

@@ -37,7 +37,8 @@ uint32_t rti_convert_file_type(rti_type type)
 rti_type rti_convert_matrix_type(rti_type wanted, const char *name, bool is_tied, int64_t columns)
 {
     bool is_output = strcmp(name, "output.weight") == 0 || (is_tied && strcmp(name, "token_embd.weight") == 0);
-    rti_type type = wanted == RTI_TYPE_Q4_K && is_output ? RTI_TYPE_Q6_K : wanted;
+    bool has_four_bits = wanted == RTI_TYPE_Q4_K || wanted == RTI_TYPE_Q4_0 || wanted == RTI_TYPE_Q4_1;
+    rti_type type = has_four_bits && is_output ? RTI_TYPE_Q6_K : wanted; // where four bits hurt most
     if (columns % rti_type_find((uint32_t)type)->block_values != 0 && rti_type_find((uint32_t)type)->block_values == 256)
         type = RTI_TYPE_Q8_0;
     if (columns % rti_type_find((uint32_t)type)->block_values != 0)

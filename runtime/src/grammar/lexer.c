@@ -150,7 +150,7 @@ static uint32_t intern(rti_lexer *x, rti_regex term, bool beginning)
     s->term = term;
     s->beginning = beginning;
     s->accepts = (node->nullable >> ((beginning || x->count == RTI_LEXER_START ? 1 : 0) + 2) & 1) != 0;
-    s->finite = node->finite;
+    s->finite = node->finite && node->least < RTI_REGEX_MANY;
     s->live = term == RTI_REGEX_NOTHING ? 2 : (s->accepts || !node->has_logic) && !beginning ? 1 : s->accepts ? 1 : 0;
     _Atomic uint32_t *next = rti_pool_take_array(x->pool, x->class_count, sizeof *next);
     for (uint32_t i = 0; i < x->class_count; i++) atomic_init(&next[i], RTI_LEXER_UNKNOWN);

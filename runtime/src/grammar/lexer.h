@@ -29,7 +29,7 @@ typedef struct rti_lexer_safety {
     bool other_high;
     bool closed;        // without a limit
     bool alone;         // they all stay in this state
-    bool finite;        // some state on the way has finitely many strings before it
+    bool finite;        // some state on the way has only few strings before it
     uint32_t distance;  // to the nearest end, at most, from where they lead; only where asked for
 } rti_lexer_safety;
 
@@ -37,7 +37,7 @@ typedef struct rti_lexer_state {
     rti_regex term;
     bool beginning;
     bool accepts;
-    bool finite;          // only finitely many strings from here on
+    bool finite;          // only few strings from here on
     uint8_t live;         // 0 unknown, 1 yes, 2 no
     uint32_t visit, parent;
     _Atomic uint32_t distance; // characters to the nearest accepting state, plus one; 0 unknown

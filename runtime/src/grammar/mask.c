@@ -140,6 +140,10 @@ static void set_inside(rti_mask_job *job, const rti_token_set_t *set, const rti_
             } else if (!free_string) {
                 sure = set->distance >= left ? 0 : left - set->distance;
             }
+            if (!free_string && t->h != 0 && m->frames[t->frame].seen_keys != 0) {
+                uint32_t near = m->seen[m->frames[t->frame].seen_keys].length + RTI_NEAR_END;
+                sure = near >= sure ? 0 : sure - near;
+            }
             set_bounded(job, set, t, sure, left);
             return;
         }

@@ -12,6 +12,43 @@ static bool same(const rti_regex_node *x, const rti_regex_node *y)
            x->count == y->count && (x->count == 0 || memcmp(x->items, y->items, x->count * sizeof *x->items) == 0);
 }
 
+static uint32_t most(uint64_t count)
+{
+    return (uint32_t)RTI_MIN(count, (uint64_t)RTI_REGEX_MANY);
+}
+
+// Different heads before one tail are different strings, and so are different tails behind one head.
+static uint32_t least_strings(const rti_regexes *r, const rti_regex_node *x)
+{
+    uint64_t count = 0;
+    switch (x->kind) {
+    case RTI_REGEX_KIND_EMPTY:
+    case RTI_REGEX_KIND_END: return 1;
+    case RTI_REGEX_KIND_SET: {
+        const rti_charset *set = &r->sets.sets[x->a];
+        for (uint32_t i = 0; i < set->count; i++) count += set->ranges[i].high - set->ranges[i].low + 1;
+        return most(count);
+    }
+    case RTI_REGEX_KIND_CONCAT: {
+        uint32_t a = r->nodes[x->a].least, b = r->nodes[x->b].least;
+        return a == 0 || b == 0 ? 0 : RTI_MAX(a, b);
+    }
+    case RTI_REGEX_KIND_REPEAT:
+        if (x->a >= r->count) return RTI_REGEX_MANY; // ALL, before its part
+        count = 1;
+        if (r->nodes[x->a].kind == RTI_REGEX_KIND_SET) {
+            for (uint32_t i = 0; i < x->max && count < RTI_REGEX_MANY && i < 32; i++) count *= r->nodes[x->a].least;
+        } else if (r->nodes[x->a].least != 0) {
+            count = r->nodes[x->a].least;
+        }
+        return most(count);
+    case RTI_REGEX_KIND_OR:
+        for (uint32_t i = 0; i < x->count; i++) count = RTI_MAX(count, r->nodes[x->items[i]].least);
+        return most(count);
+    default: return 0;
+    }
+}
+
 static rti_regex intern(rti_regexes *r, rti_regex_node node)
 {
     uint32_t fields[] = { node.kind, node.a, node.b, node.min, node.max, node.count };
@@ -33,6 +70,7 @@ static rti_regex intern(rti_regexes *r, rti_regex_node node)
         node.items = NULL;
     }
     RTI_POOL_RESERVE(r->pool, r->nodes, r->capacity, r->count + 1);
+    node.least = least_strings(r, &node);
     id = r->count++;
     r->nodes[id] = node;
     rti_id_table_add(r->pool, &r->table, hash, id);

@@ -15,6 +15,8 @@ typedef uint32_t rti_regex; // a term; equal terms have equal ids
 enum { RTI_REGEX_NOTHING = 0, RTI_REGEX_EMPTY = 1, RTI_REGEX_ALL = 2 }; // no string, "", every string
 #define RTI_REGEX_UNBOUNDED UINT32_MAX
 
+enum { RTI_REGEX_MANY = 1 << 20 }; // where rti_regex_node.least stops counting
+
 typedef enum rti_regex_kind {
     RTI_REGEX_KIND_NOTHING,
     RTI_REGEX_KIND_EMPTY,
@@ -34,6 +36,7 @@ typedef struct rti_regex_node {
     bool has_start;     // holds a ^
     bool has_logic;     // holds an AND or NOT: may be empty without looking so
     bool finite;        // holds no unbounded repeat or NOT: surely a finite number of strings
+    uint32_t least;     // at least so many strings, as far as that is seen at a glance
     uint32_t a, b, min, max;
     const rti_regex *items;
     uint32_t count;

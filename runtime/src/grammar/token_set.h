@@ -15,7 +15,7 @@ struct rti_token_set {
     uint32_t depth; // bytes from the token's start to there
     uint32_t state; // that its plain tokens end in, where `pure`
     bool pure;      // all tokens inside end in `state`
-    bool finite;    // some token inside ends where finitely many strings are left
+    bool finite;    // some token inside ends where only few strings are left
     uint32_t reach; // characters of a token and to the nearest end after it, at most; where the automaton is bounded
     uint32_t distance; // that part of it
     const uint32_t *bits; // at the root: tokens inside, by id

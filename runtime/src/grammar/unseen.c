@@ -5,6 +5,7 @@
 
 enum { MAX_TRIES = 4096, MAX_LENGTH = 48 };
 
+
 typedef struct search {
     rti_machine *m;
     uint32_t list; // what was seen
@@ -90,7 +91,8 @@ bool rti_string_may_run_out(const rti_machine *m, const rti_thread *t)
     if (t->h == 0 || m->frames[t->frame].seen_keys == 0) return false;
     const rti_terminal *x = &m->g->terminals[t->a];
     if (rti_lexer_at(x->lexer, t->b)->finite) return true;
-    return x->counts && x->high != RTI_NO_MAXIMUM && x->lexer->term != RTI_REGEX_ALL && x->high - t->n <= m->g->vocabulary->longest;
+    if (!x->counts || x->high == RTI_NO_MAXIMUM || x->lexer->term == RTI_REGEX_ALL) return false;
+    return x->high - t->n <= m->seen[m->frames[t->frame].seen_keys].length + RTI_NEAR_END;
 }
 
 bool rti_unseen_string(rti_machine *m, const rti_thread *t)

@@ -7,6 +7,7 @@
 
 #define RTI_LITERAL_MARK 0x5555u // the same text as a literal and as a string or number is not the same hash
 #define RTI_NUMBER_MARK 0x3333u
+enum { RTI_NEAR_END = 6 }; // characters: with fewer left and the strings that were seen, each token is tried
 
 bool rti_unseen_literal(rti_machine *m, uint32_t list, uint32_t place, uint64_t h); // below a place of the trie
 bool rti_unseen_number(rti_machine *m, uint32_t list, const rti_thread *thread);    // after at least one more byte

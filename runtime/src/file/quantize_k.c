@@ -10,12 +10,18 @@
 #include <math.h>
 #include <string.h>
 
+// To the nearest, ties to even. Adding 1.5 * 2^23 leaves the whole number in the low bits: much faster than rintf() where the
+// processor's own instruction may not be used.
 static int round_into(float value, int lowest, int highest)
 {
-    float rounded = rintf(value);
-    if (!(rounded > (float)lowest))
+    if (!(value > (float)lowest))
         return lowest;
-    return rounded < (float)highest ? (int)rounded : highest;
+    if (value >= (float)highest)
+        return highest;
+    float shifted = value + 12582912.0f;
+    int32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return (bits & 0x7fffff) - 0x400000;
 }
 
 // Large values matter more than small ones: they carry more of a product.
@@ -99,6 +105,35 @@ static void round_q4(const float *values, float scale, float minimum, uint8_t *q
         q[i] = (uint8_t)(isfinite(inverse) ? round_into((values[i] + minimum) * inverse, 0, 15) : 0);
 }
 
+static double group_error(const float *values, const float *weights, float scale, float minimum)
+{
+    uint8_t q[32];
+    double error = 0;
+    round_q4(values, scale, minimum, q);
+    for (int i = 0; i < 32; i++) {
+        double off = (double)(scale * q[i]) - minimum - values[i];
+        error += weights[i] * off * off;
+    }
+    return error;
+}
+
+// Rounded on its own, a group's scale may be a step away from the one that goes best with its rounded minimum.
+static void search_neighbours(const float *values, const float *weights, float scale, float minimum, uint8_t *group_scale,
+                              uint8_t *group_minimum)
+{
+    int first_scale = *group_scale, first_minimum = *group_minimum;
+    double smallest = INFINITY;
+    for (int s = RTI_MAX(first_scale - 1, 0); s <= RTI_MIN(first_scale + 1, 63); s++)
+        for (int m = RTI_MAX(first_minimum - 1, 0); m <= RTI_MIN(first_minimum + 1, 63); m++) {
+            double error = group_error(values, weights, scale * (float)s, minimum * (float)m);
+            if (error < smallest) {
+                smallest = error;
+                *group_scale = (uint8_t)s;
+                *group_minimum = (uint8_t)m;
+            }
+        }
+}
+
 // Fits the block's two scales to what the groups rounded to: normal equations of two unknowns.
 static void refit_block(const float *values, const float *weights, const uint8_t *q, const uint8_t *scales,
                         const uint8_t *minima, float *scale, float *minimum)
@@ -175,12 +210,14 @@ void rti_write_q4_k(const float *values, const float *given, uint8_t *block)
     }
     float best_scale = scale, best_minimum = minimum;
     double smallest = INFINITY;
-    uint8_t best_q[256] = {0};
+    uint8_t best_q[256] = {0}, best_scales[8] = {0}, best_minima[8] = {0};
     for (int turn = 0; turn < 4; turn++) {
         float stored_scale = rti_half_to_float(rti_float_to_half(scale));
         float stored_minimum = rti_half_to_float(rti_float_to_half(minimum));
-        for (int g = 0; g < 8; g++)
+        for (int g = 0; g < 8; g++) {
+            search_neighbours(values + 32 * g, weights + 32 * g, stored_scale, stored_minimum, &scales[g], &minima[g]);
             round_q4(values + 32 * g, stored_scale * scales[g], stored_minimum * minima[g], q + 32 * g);
+        }
         double error = block_error(values, weights, q, scales, minima, stored_scale, stored_minimum);
         if (!(error < smallest))
             break;
@@ -188,9 +225,11 @@ void rti_write_q4_k(const float *values, const float *given, uint8_t *block)
         best_scale = scale;
         best_minimum = minimum;
         memcpy(best_q, q, sizeof q);
+        memcpy(best_scales, scales, sizeof scales);
+        memcpy(best_minima, minima, sizeof minima);
         refit_block(values, weights, q, scales, minima, &scale, &minimum);
     }
-    pack_q4_k(best_scale, best_minimum, scales, minima, best_q, block);
+    pack_q4_k(best_scale, best_minimum, best_scales, best_minima, best_q, block);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

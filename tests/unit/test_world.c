@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "scenarios/scenarios.h"
 
@@ -237,6 +238,40 @@ static void test_each_allocation_can_fail(void **state)
     assert_true(failures > allocations / 2);
 }
 
+static void test_trace_is_json(void **state)
+{
+    (void)state;
+    rp_world *world = create_world();
+    const char *path = "build/test_trace.json";
+    assert_int_equal(rp_world_write_trace(world, path), RT_ERROR_NOT_FOUND);
+    assert_int_equal(rp_world_set_trace(world, true, 300), RT_OK); // fewer than there will be: the last ones stay
+    rp_character_id a = create_character(world, "Quote \" and \\"), b = create_character(world, "B");
+    rp_character_say(world, a, &(rp_say){ .text = "Hello." }, NULL);
+    rp_character_say(world, b, &(rp_say){ .text = "Hello." }, NULL);
+    while (rp_world_is_busy(world))
+        assert_int_equal(rp_world_update(world, 300), RT_OK);
+    assert_int_equal(rp_world_write_trace(world, "no/such/folder/x.json"), RT_ERROR_IO);
+    rt_result result = rp_world_write_trace(world, path);
+    if (result != RT_OK)
+        skip(); // run from somewhere else
+    json_error_t error;
+    json_t *trace = json_load_file(path, 0, &error), *events = json_object_get(trace, "traceEvents"), *event;
+    remove(path);
+    assert_non_null(trace);
+    assert_true(json_array_size(events) > 200);
+    size_t index, slices = 0, updates = 0;
+    json_array_foreach(events, index, event) {
+        const char *name = json_string_value(json_object_get(event, "name"));
+        assert_non_null(name);
+        slices += strcmp(name, "slice") == 0;
+        updates += strcmp(name, "update") == 0;
+    }
+    assert_true(slices > 0 && updates > 0);
+    json_decref(trace);
+    assert_int_equal(rp_world_set_trace(world, false, 0), RT_OK);
+    rp_world_destroy(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_destroyed_while_busy),
         cmocka_unit_test(test_steady_frames_allocate_nothing),
         cmocka_unit_test(test_each_allocation_can_fail),
+        cmocka_unit_test(test_trace_is_json),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }

@@ -8,6 +8,7 @@
 #include "repartee/format.h"
 #include "repartee/ids.h"
 #include "repartee/tool.h"
+#include "repartee/trace.h"
 #include "repartee/turn.h"
 #include "repartee/world.h"
 #include "rt/context.h"

@@ -329,6 +329,7 @@ void rpi_pass_start(rp_world *world, uint64_t now_ns, bool *started)
         result = rt_pass_begin(world->context, b.rows, pass->row_count, &pass->pass);
     if (result == RT_OK && pass->row_count > 0) {
         world->stats.passes++;
+        pass->begin_ns = now_ns;
         *started = true;
         return;
     }
@@ -378,6 +379,8 @@ void rpi_pass_run_step(rp_world *world, rpi_pass *pass)
             rpi_pass_drop(world, pass, result);
             return;
         }
+        rpi_trace_add(world, RPI_TRACE_PASS, pass->begin_ns, rpi_world_now(world), (int32_t)(pass - world->scheduler.passes),
+                      pass->row_count, pass->share_count);
         release_shares(world, pass, true);
         return;
     }

@@ -60,6 +60,8 @@ static void follow_detail(rp_world *world)
     if (level == world->detail_level)
         return;
     world->detail_level = level;
+    uint64_t now = rpi_world_now(world);
+    rpi_trace_add(world, RPI_TRACE_DETAIL, now, now, level, 0, 0);
     rp_event event = { .kind = RP_EVENT_DEGRADED, .count = level };
     rpi_events_add(world, &event, NULL, 0);
 }

@@ -21,6 +21,7 @@ typedef struct rpi_pass {
     int32_t share_count, row_count, logits_count;
     rt_slice slice; // queued on a GPU and not yet finished where `queued`
     bool queued;
+    uint64_t begin_ns; // for the trace
     int32_t next_share, next_row; // whose logits are taken next, once it is done
 } rpi_pass;
 

@@ -78,9 +78,10 @@ static uint64_t begin_piece(const run *r)
     return rpi_world_now(r->world);
 }
 
-static void end_piece(run *r, rpi_chore chore, double amount, uint64_t begin_ns)
+static void end_piece(run *r, rpi_chore chore, double amount, uint64_t begin_ns, int32_t character)
 {
     uint64_t now = rpi_world_now(r->world);
+    rpi_trace_add(r->world, RPI_TRACE_CHORE, begin_ns, now, (int32_t)chore, character, 0);
     if (now > begin_ns)
         rpi_chore_learn(&r->world->scheduler.cost, chore, amount, (double)(now - begin_ns));
 }
@@ -97,7 +98,7 @@ static bool run_logits(run *r)
             continue;
         uint64_t begin = begin_piece(r);
         rpi_pass_run_step(world, pass);
-        end_piece(r, step, rows, begin);
+        end_piece(r, step, rows, begin, 0);
         return true;
     }
     return false;
@@ -151,9 +152,12 @@ static bool run_chore(run *r)
         return false;
     double cut_us = RPI_MIN((remaining_ns(r) - LEAST_CUT_NS / 2) / 1000, (double)MOST_CUT_US);
     uint64_t begin = begin_piece(r);
+    int32_t character = (int32_t)slot->character->index;
     rpi_turn_run_chore(world, slot, (uint32_t)RPI_MAX(cut_us, 10.0));
     if (!can_be_cut(chore))
-        end_piece(r, chore, amount, begin);
+        end_piece(r, chore, amount, begin, character);
+    else
+        rpi_trace_add(world, RPI_TRACE_CHORE, begin, rpi_world_now(world), (int32_t)chore, character, 0);
     return true;
 }
 
@@ -167,7 +171,7 @@ static bool start_pass(run *r)
     uint64_t begin = begin_piece(r);
     bool started;
     rpi_pass_start(world, now, &started);
-    end_piece(r, RPI_CHORE_BEGIN, rows, begin);
+    end_piece(r, RPI_CHORE_BEGIN, rows, begin, 0);
     return started;
 }
 
@@ -190,7 +194,7 @@ static rpi_pass *find_pass(rp_world *world)
     return best;
 }
 
-static void learn_slice(run *r, rpi_pass *pass, uint64_t elapsed_ns)
+static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elapsed_ns)
 {
     rp_world *world = r->world;
     rpi_cost_table *cost = &world->scheduler.cost;
@@ -204,6 +208,7 @@ static void learn_slice(run *r, rpi_pass *pass, uint64_t elapsed_ns)
     if ((double)elapsed_ns > measured && measured > 0)
         rpi_chore_learn(cost, RPI_CHORE_SLICE, 0, (double)elapsed_ns - measured);
     world->stats.slices++;
+    rpi_trace_add_slice(world, begin_ns, begin_ns + elapsed_ns, (int32_t)(pass - world->scheduler.passes), slice, expected);
     rpi_histogram_add(&world->stats.slice_time, measured / 1000);
     if (expected > 0 && measured > 0)
         rpi_histogram_add(&world->stats.prediction_error, 1000 * (measured > expected ? measured - expected : expected - measured) / expected);
@@ -221,7 +226,7 @@ static bool poll_slice(run *r, rpi_pass *pass)
     }
     if (idle && pass->queued) {
         pass->queued = false;
-        learn_slice(r, pass, 0);
+        learn_slice(r, pass, rpi_world_now(r->world), 0);
     }
     return idle;
 }
@@ -267,7 +272,7 @@ static bool run_slice(run *r)
     bool idle = true;
     if (rt_pass_poll(pass->pass, &pass->slice, &idle) == RT_OK && idle) {
         pass->queued = false;
-        learn_slice(r, pass, elapsed);
+        learn_slice(r, pass, begin, elapsed);
     }
     return true;
 }

@@ -217,7 +217,19 @@ static rt_result step(rp_world *world, rpi_slot *slot)
     }
 }
 
-void rpi_turn_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
+// Writes the stage that a chore has led out of into the trace.
+static void trace_stage(rp_world *world, rpi_slot *slot, int32_t character, int32_t turn)
+{
+    if (world->trace.entries == NULL || slot->stage == slot->traced_stage)
+        return;
+    uint64_t now = rpi_world_now(world);
+    if (slot->traced_stage != RPI_STAGE_FREE)
+        rpi_trace_add(world, RPI_TRACE_STAGE, slot->stage_ns, now, (int32_t)slot->traced_stage, character, turn);
+    slot->traced_stage = slot->stage;
+    slot->stage_ns = now;
+}
+
+static void run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
 {
     rt_result result = RT_OK;
     bool done = false;
@@ -256,6 +268,13 @@ void rpi_turn_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
     }
     if (result != RT_OK)
         rpi_turn_fail(world, slot, result);
+}
+
+void rpi_turn_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
+{
+    int32_t character = (int32_t)slot->character->index, turn = (int32_t)slot->turn->index;
+    run_chore(world, slot, budget_us);
+    trace_stage(world, slot, character, turn);
 }
 
 rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,

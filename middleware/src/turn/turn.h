@@ -79,7 +79,8 @@ typedef struct rpi_tokens {
 
 typedef struct rpi_slot {
     int32_t number;
-    rpi_stage stage;
+    rpi_stage stage, traced_stage;
+    uint64_t stage_ns; // since when, for the trace
     rpi_turn *turn;
     rpi_character *character;
     uint64_t served_ns; // when it became active

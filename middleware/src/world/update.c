@@ -21,6 +21,8 @@ static void account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, uint
 {
     uint64_t used_ns = rpi_world_now(world) - begin_ns;
     world->stats.updates++;
+    if (worked)
+        rpi_trace_add(world, RPI_TRACE_UPDATE, begin_ns, begin_ns + used_ns, (int32_t)budget_us, 0, 0);
     world->stats.allocations_in_update += atomic_load(&world->meter.allocations) - allocations;
     if (!worked)
         return;

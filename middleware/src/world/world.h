@@ -9,6 +9,7 @@
 #include "repartee/world.h"
 #include "schedule/schedule.h"
 #include "tool/tool.h"
+#include "trace/trace.h"
 #include "turn/turn.h"
 
 typedef struct rpi_queued_event {
@@ -56,6 +57,7 @@ struct rp_world {
     rpi_events events;
     rpi_scheduler scheduler;
     rpi_pacer pacer;
+    rpi_trace trace;
     rp_stats stats;
     uint64_t allocations_before; // in the meter when the stats were reset
     int32_t callback_depth;

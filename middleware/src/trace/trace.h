@@ -1,0 +1,37 @@
+// trace/trace.h - a ring of what was done, when, and what it was thought to take.
+// SPDX-License-Identifier: MIT
+#ifndef RPI_TRACE_H
+#define RPI_TRACE_H
+
+#include "repartee/trace.h"
+#include "rt/context.h"
+
+typedef enum rpi_trace_kind {
+    RPI_TRACE_UPDATE = 0, // a: budget in microseconds
+    RPI_TRACE_SLICE,      // a: pass, b: rows, c: first layer, d: last layer; predicted
+    RPI_TRACE_CHORE,      // a: rpi_chore, b: character
+    RPI_TRACE_STAGE,      // a: rpi_stage that has ended, b: character, c: turn
+    RPI_TRACE_PASS,       // a: pass, b: rows, c: turns
+    RPI_TRACE_DETAIL,     // a: level
+} rpi_trace_kind;
+
+typedef struct rpi_trace_entry {
+    uint64_t begin_ns;
+    uint32_t duration_ns, predicted_ns;
+    uint16_t kind, d;
+    int32_t a, b, c;
+} rpi_trace_entry;
+
+typedef struct rpi_trace {
+    rpi_trace_entry *entries; // NULL: off
+    uint32_t capacity;
+    uint64_t count; // ever added
+} rpi_trace;
+
+// Adds an entry where the trace is on.
+void rpi_trace_add(rp_world *world, rpi_trace_kind kind, uint64_t begin_ns, uint64_t end_ns, int32_t a, int32_t b, int32_t c);
+void rpi_trace_add_slice(rp_world *world, uint64_t begin_ns, uint64_t end_ns, int32_t pass, const rt_slice *slice,
+                         double expected_ns);
+void rpi_trace_free(rp_world *world);
+
+#endif

@@ -23,8 +23,9 @@ debug | release | sanitize | fuzz)
 esac
 
 mkdir -p build
-# Two builds in one folder would write the same files.
-exec 9>build/.lock
+# Two builds of one configuration would write the same files; the makefiles are everybody's.
+exec 8>"build/.lock-$config" 9>build/.lock
+flock 8
 flock 9
 
 cuda=${REPARTEE_CUDA:+--cuda=$REPARTEE_CUDA}
@@ -33,6 +34,8 @@ if command -v premake5 >/dev/null 2>&1; then
 else
     lua5.4 scripts/premake.lua gmake ${cuda:+"$cuda"}
 fi
+
+flock -u 9
 
 if [ $# -gt 0 ]; then
     set -- KEEP_GOING=1 "$@"

@@ -27,5 +27,5 @@ fi
 
 echo "play: no display (DISPLAY and WAYLAND_DISPLAY are empty), so the evening plays by itself"
 rm -f build/griffin.json build/griffin.png
-build/release/griffin --headless --script assets/demo/evening.txt --frames 3600 \
+exec build/release/griffin --headless --script assets/demo/evening.txt \
     --report build/griffin.json --screenshot build/griffin.png

@@ -56,7 +56,9 @@ if old then
     old:close()
 end
 if not same then
-    local file = assert(io.open(name, "w"))
+    -- A make that is reading the old one keeps it.
+    local file = assert(io.open(name .. ".new", "w"))
     file:write(text)
     file:close()
+    assert(os.rename(name .. ".new", name))
 end

@@ -137,6 +137,9 @@ function Api:os_library()
         local _, _, code = pipe:close()
         return text, code or 0
     end
+    function library.mkdir(name)
+        return os.execute("mkdir -p '" .. self:absolute(name):gsub("'", "'\\''") .. "'")
+    end
     function library.target()
         return "linux"
     end

@@ -80,8 +80,11 @@ static rt_result game_pour(void *user, const rp_lua_value *arguments, int32_t co
         g->cup_count++;
     }
     char text[120];
-    snprintf(text, sizeof(text), "%d %s of %s %s on the counter. %d gold paid.", cups, cups == 1 ? "cup" : "cups",
-             game_drinks[drink], cups == 1 ? "stands" : "stand", 2 * cups);
+    if (cups == 1) {
+        snprintf(text, sizeof(text), "Here is your cup of %s for %d gold.", game_drinks[drink], 2 * cups);
+    } else {
+        snprintf(text, sizeof(text), "Here are your %d cups of %s for %d gold.", cups, game_drinks[drink], 2 * cups);
+    }
     return_text(m, result, text);
     return RT_OK;
 }
@@ -95,7 +98,7 @@ static rt_result game_give_key(void *user, const rp_lua_value *arguments, int32_
     }
     m->game->gold -= 5;
     m->game->has_key = true;
-    return_text(m, result, "The guest has the key to room three. 5 gold paid.");
+    return_text(m, result, "Here is the key to room three for 5 gold.");
     return RT_OK;
 }
 
@@ -104,7 +107,7 @@ static rt_result game_give_map(void *user, const rp_lua_value *arguments, int32_
     minds *m = user;
     (void)arguments, (void)count;
     m->game->has_map = true;
-    return_text(m, result, "The guest has the map of the rocks now.");
+    return_text(m, result, "Here is the map of the rocks.");
     return RT_OK;
 }
 
@@ -113,7 +116,7 @@ static rt_result game_serve_soup(void *user, const rp_lua_value *arguments, int3
     minds *m = user;
     (void)arguments, (void)count;
     m->game->has_soup = true;
-    return_text(m, result, "A hot bowl of soup stands on the counter.");
+    return_text(m, result, "Here is your bowl of hot soup.");
     return RT_OK;
 }
 
@@ -125,7 +128,7 @@ static rt_result game_play(void *user, const rp_lua_value *arguments, int32_t co
         return refuse(m, result, "play takes a song");
     }
     m->game->people[LYSA].music = 12;
-    snprintf(text, sizeof(text), "The lute plays %.*s.", (int)(arguments[0].text.size < 60 ? arguments[0].text.size : 60),
+    snprintf(text, sizeof(text), "Listen, here is %.*s!", (int)(arguments[0].text.size < 60 ? arguments[0].text.size : 60),
              arguments[0].text.data);
     return_text(m, result, text);
     return RT_OK;

@@ -550,7 +550,7 @@ end
 
 local character_fields = {
   "name", "persona", "knows", "knowledge", "emotions", "tools", "temperature", "top_k", "top_p", "min_p",
-  "repetition_penalty", "repetition_window", "seed", "max_reply_tokens", "max_history_turns", "fallback", "settings",
+  "repetition_penalty", "repetition_window", "seed", "max_reply_tokens", "max_history_turns", "opening", "fallback", "settings",
 }
 local is_character_field = {}
 for _, name in ipairs(character_fields) do
@@ -586,6 +586,22 @@ local function settings_of(draft)
   return list
 end
 
+-- Exchanges that have been spoken before the game begins: { { "what was said", "what was answered" }, ... }.
+local function opening_of(draft)
+  local list, copy = field(draft, "opening", "table") or {}, {}
+  for i, exchange in ipairs(list) do
+    local line, reply
+    if type(exchange) == "table" then
+      line, reply = exchange[1], exchange[2]
+    end
+    if type(line) ~= "string" or type(reply) ~= "string" or not native.is_text(line) or not native.is_text(reply) then
+      fail(draft.where, "'opening' of character '%s': element %d must be { \"what was said\", \"the answer\" }", draft.key, i)
+    end
+    copy[i] = { line, reply }
+  end
+  return copy
+end
+
 local function knowledge_of(draft)
   local parts = { plain(field(draft, "knowledge", "text")) }
   for _, path in ipairs(text_list(draft, "knows") or {}) do
@@ -619,7 +635,7 @@ local function define_character(draft)
   native.create_character {
     where = draft.where, key = draft.key, name = field(draft, "name", "text") or draft.key, persona = plain(persona),
     knowledge = knowledge_of(draft), tools = tools, emotions = text_list(draft, "emotions"),
-    fallback = text_list(draft, "fallback"), settings = settings_of(draft),
+    opening = opening_of(draft), fallback = text_list(draft, "fallback"), settings = settings_of(draft),
     temperature = field(draft, "temperature", "number"), top_k = field(draft, "top_k", "integer"),
     top_p = field(draft, "top_p", "number"), min_p = field(draft, "min_p", "number"),
     repetition_penalty = field(draft, "repetition_penalty", "number"),

@@ -17,7 +17,7 @@ tool "pour_drink" {
 }
 
 tool "give_room_key" {
-  description = "Rent the guest a room for the night. It costs five gold.",
+  description = "Rent the guest a room and hand over its key. It costs five gold.",
   when = function(ctx) return ctx.speaker.gold >= 5 and not ctx.speaker.has_key end,
   call = function() return game.give_key() end,
 }
@@ -61,9 +61,16 @@ repartee.character "marta" {
   knows = { "lore/griffin.md" },
   emotions = { "neutral", "amused", "warm", "stern" },
   tools = { "pour_drink", "give_room_key", "cook_soup", "open_cellar" },
-  temperature = 0.3,
-  max_reply_tokens = 40,
+  temperature = 0.4,
+  repetition_penalty = 1.15,
+  max_history_turns = 4,
+  max_reply_tokens = 48,
   fallback = { "One moment, love. The barrel is stuck." },
+  opening = { -- how she talks
+    { "Hello.", "Evening, love. Sit down and warm your hands." },
+    { "A bit of bread, please.", "Fresh from the oven. Mind your fingers." },
+    { "Who are you?", "Marta. This is my house, so wipe your boots." },
+  },
   look = "marta",
 }
 
@@ -76,9 +83,16 @@ repartee.character "harker" {
   knows = { "lore/harker.md" },
   emotions = { "neutral", "amused", "sad" },
   tools = { "give_map" },
-  temperature = 0.3,
-  max_reply_tokens = 40,
+  temperature = 0.4,
+  repetition_penalty = 1.15,
+  max_history_turns = 4,
+  max_reply_tokens = 48,
   fallback = { "Hm. The wind has my tongue." },
+  opening = {
+    { "Hello.", "Aye. Pull up a chair, the fire is free." },
+    { "Who are you?", "Harker. I had a ship once." },
+    { "A cold night.", "Colder out there, on the rocks." },
+  },
   look = "harker",
 }
 
@@ -90,9 +104,16 @@ repartee.character "lysa" {
   ]],
   emotions = { "neutral", "amused", "warm", "sad" },
   tools = { "play_song" },
-  temperature = 0.3,
-  max_reply_tokens = 40,
+  temperature = 0.4,
+  repetition_penalty = 1.15,
+  max_history_turns = 4,
+  max_reply_tokens = 48,
   fallback = { "Let me tune this string first." },
+  opening = {
+    { "Hello.", "Hello, stranger! Do you like music?" },
+    { "Who are you?", "Lysa. I sing for my supper." },
+    { "You sing well.", "Thank you! The lute does half the work." },
+  },
   look = "lysa",
 }
 

@@ -26,7 +26,7 @@ typedef struct fake_tool {
 
 typedef struct fake_character {
     rp_character_def def;
-    char name[160], persona[TEXT_SIZE], knowledge[TEXT_SIZE], emotions[256];
+    char name[160], persona[TEXT_SIZE], knowledge[TEXT_SIZE], emotions[256], opening[256];
     rp_tool_id tools[16];
     bool alive;
 } fake_character;
@@ -134,6 +134,14 @@ rt_result rp_character_create(rp_world *w, const rp_character_def *def, rp_chara
     }
     memcpy(made->tools, def->tools, (size_t)def->tool_count * sizeof(*def->tools));
     *character = (rp_character_id){w->character_count, 1};
+    return RT_OK;
+}
+
+rt_result rp_character_add_history(rp_world *w, rp_character_id character, const char *player, const char *reply)
+{
+    char *opening = w->characters[character.index - 1].opening;
+    size_t used = strlen(opening);
+    snprintf(opening + used, sizeof(w->characters[0].opening) - used, "%s > %s; ", player, reply);
     return RT_OK;
 }
 
@@ -281,6 +289,7 @@ static const char griffin[] =
     "  persona = [[ Innkeeper of the Gilded Griffin.\n     Dry wit, remembers every debt. ]],\n"
     "  emotions = { 'neutral', 'amused' },\n"
     "  tools = { 'pour_drink' },\n"
+    "  opening = { { 'Hello.', 'Evening.' }, { 'Cold?', 'Aye.' } },\n"
     "  temperature = 0.5, look = 'innkeeper', height = 1.7,\n"
     "}\n"
     "tool 'pour_drink' {\n"
@@ -302,6 +311,7 @@ static void test_design_example(void **state)
     assert_string_equal(marta->name, "Marta Voss");
     assert_string_equal(marta->persona, "Innkeeper of the Gilded Griffin.\nDry wit, remembers every debt.");
     assert_string_equal(marta->emotions, "neutral,amused");
+    assert_string_equal(marta->opening, "Hello. > Evening.; Cold? > Aye.; ");
     assert_true(marta->def.sampler.temperature == 0.5f);
     assert_int_equal(marta->def.tool_count, 1);
     assert_int_equal(marta->tools[0].index, 1);
@@ -320,7 +330,7 @@ static void test_design_example(void **state)
     gold = 1;
     assert_false(pour->def.eligible(pour->def.user, &world, id, "player"));
     assert_false(pour->def.eligible(pour->def.user, &world, id, "nobody")); // gold is nil: an error, so not offered
-    assert_non_null(strstr(last_log, "test.lua:17"));
+    assert_non_null(strstr(last_log, "test.lua:18"));
 
     rp_writer writer = {.size = 0};
     assert_true(pour->def.live_parameters(pour->def.user, &world, id, &writer));
@@ -335,7 +345,7 @@ static void test_design_example(void **state)
     assert_string_equal(writer.text, "1 x dark \"mead\"");
     assert_int_equal(call_tool(0, "{\"drink\": 5}", &writer), RP_CALL_FAILED);
     assert_string_equal(writer.text, "pour takes a drink and a number of cups");
-    assert_non_null(strstr(last_log, "test.lua:19: pour takes"));
+    assert_non_null(strstr(last_log, "test.lua:20: pour takes"));
 }
 
 static void test_types(void **state)
@@ -409,6 +419,7 @@ static void test_errors_say_where_and_what(void **state)
         {"character 'm' { persona = 'x', knows = { '/etc/passwd' } }", "only files in the script's own folder"},
         {"require 'os'", "files can be read only while"},
         {"require '../x'", "names consist of"},
+        {"character 'm' { persona = 'x', opening = { 'Hello' } }", "test.lua:1: 'opening' of character 'm': element 1"},
         {"error({})", "test.lua:1: (an error that is a table)"},
         {"error(setmetatable({}, { __tostring = function() return 'odd' end }))", "test.lua:1: odd"},
         {"error(setmetatable({}, { __tostring = function() error('worse') end }))", "test.lua:1: worse"},

@@ -279,6 +279,25 @@ static const rp_tool_id *read_tools(lua_State *L, rp_lua *lua, int32_t *count)
     return ids;
 }
 
+// opening: a list of { line, reply }.
+static rt_result add_opening(lua_State *L, rp_lua *lua, rp_character_id id)
+{
+    rt_result result = RT_OK;
+    if (lua_getfield(L, 1, "opening") != LUA_TTABLE) {
+        return RT_OK;
+    }
+    int list = lua_gettop(L);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+    for (lua_Integer i = 1; i <= count && result == RT_OK; i++) {
+        lua_rawgeti(L, list, i);
+        lua_rawgeti(L, -1, 1);
+        lua_rawgeti(L, -2, 2);
+        result = rp_character_add_history(lua->world, id, lua_tostring(L, -2), lua_tostring(L, -1));
+        lua_settop(L, list);
+    }
+    return result;
+}
+
 static rt_result make_character(lua_State *L, rp_lua *lua, rpi_lua_character *character)
 {
     if (!lua->world) {
@@ -297,7 +316,8 @@ static rt_result make_character(lua_State *L, rp_lua *lua, rpi_lua_character *ch
     read_sampler(L, &def.sampler);
     def.max_reply_tokens = (int32_t)number_field(L, 1, "max_reply_tokens", def.max_reply_tokens);
     def.max_history_turns = (int32_t)number_field(L, 1, "max_history_turns", def.max_history_turns);
-    return rp_character_create(lua->world, &def, &character->id);
+    rt_result result = rp_character_create(lua->world, &def, &character->id);
+    return result == RT_OK ? add_opening(L, lua, character->id) : result;
 }
 
 // create_character(fields)

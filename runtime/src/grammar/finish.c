@@ -130,7 +130,10 @@ static void finish_object(rti_compiler *c, rti_object *o)
     for (uint32_t i = 0; i < o->class_count; i++) {
         rti_key_class k = g->classes[o->classes + i];
         k.variant_count = keep_variants(g, k.variants, k.variant_count);
-        if (k.variant_count == 0) continue;
+        if (k.variant_count == 0) {
+            o->open = false;
+            continue;
+        }
         g->classes[o->classes + used++] = k;
         uint32_t limit = RTI_MAX(o->minimum, 1u), work = 0;
         const rti_terminal *t = &g->terminals[k.terminal];

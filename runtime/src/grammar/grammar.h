@@ -73,6 +73,8 @@ typedef struct rti_object {
     uint32_t required_count;
     uint32_t height;
     bool dead; // no values after all
+    bool open;          // every key that is not named is in one of several classes, and none is counted
+    uint32_t any_key;   // then: the terminal of any string
 } rti_object;
 
 typedef struct rti_array {

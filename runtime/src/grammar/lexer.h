@@ -44,7 +44,7 @@ typedef struct rti_lexer_state {
     uint32_t *raw;             // before dead states are told apart; only where terms have logic
     _Atomic uint32_t *next;    // by class
     _Atomic(rti_lexer_profile *) profile;
-    _Atomic(void *) sets; // token sets by trie node (grammar/token_set.h)
+    _Atomic(void *) sets, leaving_sets; // token sets by trie node (grammar/token_set.h)
 } rti_lexer_state;
 
 typedef struct rti_lexer {

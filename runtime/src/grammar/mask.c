@@ -226,7 +226,26 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
 // False: repeats may use up what is left, so every token must be tried.
 static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth)
 {
-    const rti_token_set_t *set = rti_token_set_of(job->m, job->scratch, t, node, depth);
+    // Where the classes of keys share out all strings, what stays inside is what stays inside any string.
+    rti_machine *m = job->m;
+    const rti_object *o = t->kind == RTI_THREAD_KEY_STRING ? &m->g->objects[m->frames[t->frame].block] : NULL;
+    bool shared = o != NULL && o->open;
+    for (uint32_t i = 0; shared && i < o->class_count; i++) { // near the limit of nesting some may be missing
+        const rti_key_class *x = &m->g->classes[o->classes + i];
+        uint32_t height = UINT32_MAX;
+        for (uint32_t k = 0; k < x->variant_count; k++) height = RTI_MIN(height, m->g->nodes[m->g->variants[x->variants + k].node].height);
+        shared = height + m->frames[t->frame].depth <= m->g->max_depth;
+    }
+    if (shared && !(t->h != 0 && m->frames[t->frame].seen_keys != 0 && m->g->terminals[t->a].counts)) {
+        rti_thread any = { .kind = RTI_THREAD_STRING, .a = o->any_key, .b = RTI_LEXER_START, .t = RTI_OUTSIDE };
+        const rti_token_set_t *inside = rti_token_set_of(m, job->scratch, &any, node, depth, false);
+        const rti_token_set_t *leave = inside == NULL ? NULL : rti_token_set_of(m, job->scratch, t, node, depth, true);
+        if (leave == NULL) return true;
+        set_inside(job, inside, &any);
+        set_leaving(job, leave, t);
+        return true;
+    }
+    const rti_token_set_t *set = rti_token_set_of(job->m, job->scratch, t, node, depth, false);
     if (set == NULL) return true; // the failure is kept
     if (set->finite && t->h != 0 && job->m->frames[t->frame].seen_keys != 0) return false;
     set_inside(job, set, t);

@@ -312,17 +312,14 @@ static void add_classes(block *b)
     rti_compiler *c = b->c;
     rti_regexes *r = &c->g->regexes;
     if (b->closed || (b->has_keys && b->keys == NULL)) return;
-    bool shut = false; // unmatched keys are not allowed: no need to describe them
     for (uint32_t i = 0; i < b->x->count; i++) {
         if (b->x->terms[i].kind != RTI_FACET) continue;
         const rti_schema *s = rti_schema_at(c, b->x->terms[i].a);
         if (!rti_schema_has(s, RTI_KEYWORD_additional_properties)) continue;
         if (c->json.values[s->at[RTI_KEYWORD_additional_properties]].kind == RTI_JSON_FALSE) {
-            shut = true;
             if (!rti_schema_has(s, RTI_KEYWORD_pattern_properties)) return;
         }
     }
-    (void)shut;
     uint32_t name_count = b->count;
     uint32_t *names = rti_pool_take_array(c->pool, name_count + 1, sizeof *names);
     for (uint32_t i = 0; i < name_count; i++) names[i] = b->members[i].name;
@@ -345,7 +342,14 @@ static void add_classes(block *b)
         }
         count = used;
     }
-    for (uint32_t i = 0; i < count; i++) add_class(b, &classes[i], names, name_count);
+    bool open = count > 1 && !b->has_keys && b->low == 0 && b->high == RTI_NO_MAXIMUM && b->condition_count == 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t before = c->g->classes_count;
+        add_class(b, &classes[i], names, name_count);
+        open &= c->g->classes_count == before + 1;
+    }
+    b->object.open = open;
+    if (open) b->object.any_key = rti_plain_terminal(c->g, rti_lexer_of(c, RTI_REGEX_ALL), false);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

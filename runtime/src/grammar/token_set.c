@@ -17,6 +17,8 @@ typedef struct walk {
     uint64_t safe[2], other[2];
     bool safe_high, safe_space, other_high;
     bool limited; // longer tokens are not in the bits
+    bool leaving_only;
+    uint32_t last_end;
 } walk;
 
 void rti_set_scratch_end(rti_machine *m, rti_set_scratch *s)
@@ -75,22 +77,37 @@ static void note_reach(walk *w, uint32_t characters, uint32_t state)
     w->reach = RTI_MAX(w->reach, characters + distance);
 }
 
-static void add_inside(walk *w, uint32_t token, uint32_t characters, uint32_t state, bool escaped)
+static void list_inside(walk *w, uint32_t token, uint32_t characters)
 {
     rti_set_scratch *s = w->s;
-    for (; token != RTI_NO_TOKEN; token = w->v->same[token]) {
-        if (w->root) rti_mask_set(s->bits, token);
-        if (w->root && !escaped) continue;
-        if (!room(w->m, (void **)&s->inside, &s->inside_capacity, s->inside_count + 1, sizeof *s->inside) ||
-            !room(w->m, (void **)&s->inside_characters, &s->inside_characters_capacity, s->inside_count + 1, 1)) {
-            return;
-        }
-        s->inside[s->inside_count] = token;
-        s->inside_characters[s->inside_count++] = (uint8_t)RTI_MIN(characters, 255u);
+    if (!room(w->m, (void **)&s->inside, &s->inside_capacity, s->inside_count + 1, sizeof *s->inside) ||
+        !room(w->m, (void **)&s->inside_characters, &s->inside_characters_capacity, s->inside_count + 1, 1)) {
+        return;
     }
-    if (state != w->pure_state) w->pure = false;
-    w->finite |= rti_lexer_at(w->terminal->lexer, state)->finite;
-    note_reach(w, characters, state);
+    s->inside[s->inside_count] = token;
+    s->inside_characters[s->inside_count++] = (uint8_t)RTI_MIN(characters, 255u);
+}
+
+static void note_end(walk *w, uint32_t characters, uint32_t state)
+{
+    if (state != w->last_end) {
+        w->last_end = state;
+        w->pure &= state == w->pure_state;
+        w->finite |= rti_lexer_at(w->terminal->lexer, state)->finite;
+    }
+    if (w->bounded) note_reach(w, characters, state);
+}
+
+static inline void add_inside(walk *w, const rti_trie_node *n, uint32_t characters, uint32_t state, bool escaped)
+{
+    if (w->leaving_only) return;
+    uint32_t token = n->token;
+    do {
+        if (w->root) rti_mask_set(w->s->bits, token);
+        if (!w->root || escaped) list_inside(w, token, characters);
+        token = n->doubled ? w->v->same[token] : RTI_NO_TOKEN;
+    } while (token != RTI_NO_TOKEN);
+    note_end(w, characters, state);
 }
 
 static void add_leaving(walk *w, uint32_t node, uint32_t characters)
@@ -122,24 +139,17 @@ static void add_leaving(walk *w, uint32_t node, uint32_t characters)
 static void add_stretch(walk *w, const rti_trie_node *n, uint32_t characters, uint32_t leads, uint32_t state, bool escaped)
 {
     const rt_vocabulary *v = w->v;
+    if (w->leaving_only) return;
     for (uint32_t i = n->from; i < n->to; i++) {
         uint32_t token = v->order[i];
         if (n->high && (v->raw[token / 32] >> (token % 32) & 1) == 0) continue;
-        uint32_t more = v->characters[token] - RTI_MIN(leads, (uint32_t)v->characters[token]);
         if (w->root) rti_mask_set(w->s->bits, token);
-        if (!w->root || escaped) {
-            rti_set_scratch *s = w->s;
-            if (!room(w->m, (void **)&s->inside, &s->inside_capacity, s->inside_count + 1, sizeof *s->inside) ||
-                !room(w->m, (void **)&s->inside_characters, &s->inside_characters_capacity, s->inside_count + 1, 1)) {
-                return;
-            }
-            s->inside[s->inside_count] = token;
-            s->inside_characters[s->inside_count++] = (uint8_t)RTI_MIN(characters + more, 255u);
-        }
-        if (w->bounded) note_reach(w, characters + more, state);
+        if (w->root && !escaped && !w->bounded) continue;
+        uint32_t more = v->characters[token] - RTI_MIN(leads, (uint32_t)v->characters[token]);
+        if (!w->root || escaped) list_inside(w, token, characters + more);
+        note_end(w, characters + more, state);
     }
-    if (state != w->pure_state) w->pure = false;
-    w->finite |= rti_lexer_at(w->terminal->lexer, state)->finite;
+    note_end(w, characters, state);
 }
 
 // Control characters, quotes and backslashes do not stand for themselves inside JSON.
@@ -170,37 +180,48 @@ static void walk_set(walk *w, uint32_t node, const rti_thread *t, uint32_t chara
 {
     const rt_vocabulary *v = w->v;
     rti_lexer *lexer = w->terminal->lexer;
-    const rti_lexer_profile *p = t->part == 0 && !on_base ? profile_of(w->m, lexer, t->b) : NULL;
+    const rti_lexer_state *state = rti_lexer_at(lexer, t->b);
+    const rti_lexer_profile *p = t->part == 0 && !on_base && !w->leaving_only ? profile_of(w->m, lexer, t->b) : NULL;
     const rti_trie_node *children = &v->nodes[v->nodes[node].first];
     uint32_t count = v->nodes[node].children;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && w->m->error == RT_OK; i++) {
         const rti_trie_node *n = &children[i];
         if (on_base && !matters(w, n)) continue;
+        if (w->leaving_only && (n->bytes['"' / 64] >> ('"' % 64) & 1) == 0) continue;
         uint8_t byte = n->byte;
         bool special = w->json && (byte < 0x20 || byte == '"' || byte == '\\');
         if (t->part == 0 && special && byte == '"') {
-            if (rti_lexer_at(lexer, t->b)->accepts) add_leaving(w, (uint32_t)(n - v->nodes), characters);
+            if (state->accepts) add_leaving(w, (uint32_t)(n - v->nodes), characters);
             continue;
         }
         if (p != NULL && all_loop(w, p, n)) {
             add_stretch(w, n, characters, leads, t->b, escaped);
             continue;
         }
-        rti_thread next = *t;
-        if (t->part == 0 && byte < 128 && !special) {
-            next.b = rti_machine_next(w->m, lexer, t->b, lexer->ascii[byte]);
-            if (next.b == RTI_LEXER_DEAD) continue;
-        } else if (!rti_string_byte(w->m, &next, byte)) {
-            continue;
+        bool plain = t->part == 0 && byte < 128 && !special, escape = special && t->part == 0;
+        rti_thread next;
+        if (plain) {
+            uint32_t code_class = lexer->ascii[byte], to = atomic_load_explicit(&state->next[code_class], memory_order_acquire);
+            if (to == RTI_LEXER_UNKNOWN) to = rti_machine_next(w->m, lexer, t->b, code_class);
+            if (to == RTI_LEXER_DEAD) continue;
+            next.b = to;
+            next.part = 0;
+        } else {
+            next = *t;
+            if (!rti_string_byte(w->m, &next, byte)) continue;
         }
-        bool escape = special && t->part == 0;
         bool base = on_base && !escape && is_safe(w, n);
-        uint32_t now = characters + (next.part == 0), lead = leads + ((byte & 0xC0) != 0x80);
+        uint32_t now = characters + (next.part == 0);
         if (n->token != RTI_NO_TOKEN && !(base && (!w->limited || v->characters[n->token] <= RTI_SHORT_LENGTHS))) {
-            add_inside(w, n->token, next.part == 0 ? now : now + 1, next.b, escaped || escape);
+            add_inside(w, n, next.part == 0 ? now : now + 1, next.b, escaped || escape);
         }
-        if (n->children != 0) walk_set(w, (uint32_t)(n - v->nodes), &next, now, lead, base, escaped || escape);
-        if (w->m->error != RT_OK) return;
+        if (n->children == 0) continue;
+        if (plain) {
+            uint32_t to = next.b;
+            next = *t;
+            next.b = to;
+        }
+        walk_set(w, (uint32_t)(n - v->nodes), &next, now, leads + ((byte & 0xC0) != 0x80), base, escaped || escape);
     }
 }
 
@@ -373,26 +394,30 @@ static const rti_token_set_t *find(_Atomic(void *) *list, uint32_t node)
     return set;
 }
 
-const rti_token_set_t *rti_token_set_of(rti_machine *m, rti_set_scratch *s, const rti_thread *thread, uint32_t node, uint32_t depth)
+const rti_token_set_t *rti_token_set_of(rti_machine *m, rti_set_scratch *s, const rti_thread *thread, uint32_t node, uint32_t depth,
+                                        bool leaving_only)
 {
     rt_grammar *g = m->g;
     const rti_terminal *own = &g->terminals[thread->a];
     rti_lexer *lexer = own->lexer;
     bool free_string = lexer->term == RTI_REGEX_ALL && !own->raw;
-    _Atomic(void *) *list = free_string ? &g->vocabulary->free_sets : &rti_lexer_at(lexer, thread->b)->sets;
+    leaving_only = leaving_only && !free_string;
+    _Atomic(void *) *list = free_string ? &g->vocabulary->free_sets : leaving_only ? &rti_lexer_at(lexer, thread->b)->leaving_sets
+                                                                           : &rti_lexer_at(lexer, thread->b)->sets;
     const rti_token_set_t *known = find(list, node);
     if (known != NULL || m->error != RT_OK) return known;
     keep_request r = { .pool = &g->pool, .list = list, .node = node, .depth = depth };
-    uint32_t twin = free_string ? thread->b : twin_of(m, lexer, thread->b);
+    uint32_t twin = free_string || leaving_only ? thread->b : twin_of(m, lexer, thread->b);
     if (twin != thread->b) {
         rti_thread other = *thread;
         other.b = twin;
-        r.share = rti_token_set_of(m, s, &other, node, depth);
+        r.share = rti_token_set_of(m, s, &other, node, depth, leaving_only);
         if (r.share == NULL) return NULL;
         rti_machine_locked(m, keep, &r);
         return r.result;
     }
-    walk w = { .m = m, .v = g->vocabulary, .s = s, .terminal = &g->terminals[own->plain], .start = thread->b, .root = node == 0,
+    walk w = { .m = m, .v = g->vocabulary, .s = s, .terminal = &g->terminals[own->plain], .start = thread->b, .root = node == 0 && !leaving_only,
+               .leaving_only = leaving_only,
                .json = !own->raw, .bounded = lexer->bounded, .pure = true, .pure_state = thread->b };
     s->inside_count = s->leaving_count = 0;
     if (w.root) {

@@ -43,6 +43,8 @@ typedef struct rti_set_scratch {
 void rti_set_scratch_end(rti_machine *m, rti_set_scratch *s);
 
 // The set of a string thread (between two characters) at a place in the trie, built if need be. NULL after a failure.
-const rti_token_set_t *rti_token_set_of(rti_machine *m, rti_set_scratch *s, const rti_thread *thread, uint32_t node, uint32_t depth);
+// `leaving_only`: the tokens that stay inside are not needed.
+const rti_token_set_t *rti_token_set_of(rti_machine *m, rti_set_scratch *s, const rti_thread *thread, uint32_t node, uint32_t depth,
+                                        bool leaving_only);
 
 #endif

@@ -80,6 +80,7 @@ static void add_children(builder *b, uint32_t node, uint32_t depth)
             v->nodes[node].token = token;
         } else {
             v->same[last] = token;
+            v->nodes[node].doubled = true;
         }
         last = token;
     }

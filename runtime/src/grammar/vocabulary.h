@@ -25,6 +25,7 @@ typedef struct rti_trie_node {
     uint8_t byte;
     uint8_t depth_low;     // depth modulo 256
     bool high;             // a byte of 128 or more at or below
+    bool doubled;          // other tokens have the same bytes as `token`
     bool has_space;        // a character at or below that is white space and not ASCII (rti_is_high_space)
     bool has_long;         // a token of more than RTI_SHORT_LENGTHS characters at or below
     uint64_t bytes[2];     // ASCII bytes at or below, its own included

@@ -115,13 +115,16 @@ static bool add_line(const rp_world *world, rpi_slot *slot, int32_t *count, rp_t
            add_actions(host, slot, count, actions);
 }
 
-// Messages point into the notes: they get all the room that they can need before.
-static bool reserve_notes(const rt_host *host, rpi_slot *slot, rp_text line)
+// Messages point into the notes: they get all the room that they can need before. Turns that are not shown need none.
+static bool reserve_notes(const rt_host *host, rpi_slot *slot, size_t first, rp_text line)
 {
     const rpi_history *history = &slot->character->history;
+    size_t hidden = 0, shown = history->count > first ? history->count - first : 0;
+    for (size_t i = 0; i < first && i < history->count; i++)
+        rpi_history_read(history, i, &hidden);
     rpi_buffer_clear(&slot->notes);
     return rpi_buffer_reserve(host, &slot->notes,
-                              history->bytes.size * 2 + history->count * 64 + slot->actions.size * 2 + line.size + 256);
+                              (history->bytes.size - hidden) * 2 + shown * 64 + slot->actions.size * 2 + line.size + 256);
 }
 
 static bool write_messages(rp_world *world, rpi_slot *slot, size_t first, rp_text line, int32_t *count)
@@ -129,7 +132,7 @@ static bool write_messages(rp_world *world, rpi_slot *slot, size_t first, rp_tex
     const rt_host *host = &world->host;
     const rpi_history *history = &slot->character->history;
     *count = 0;
-    bool fits = reserve_notes(host, slot, line) && add_message(host, slot, count,
+    bool fits = reserve_notes(host, slot, first, line) && add_message(host, slot, count,
                             &(rp_message){ .role = RP_ROLE_SYSTEM, .content = { slot->text.data, slot->text.size } });
     size_t at = 0;
     for (size_t i = 0; fits && i < history->count; i++) {

@@ -49,13 +49,13 @@ rt_result scenario_open_model(const char *path, rt_isa isa, rt_model **model)
     return rt_model_open(&def, model);
 }
 
-scenario scenario_default(rt_model *model)
+scenario_def scenario_default(rt_model *model)
 {
-    return (scenario){ .model = model, .budget_us = RP_BUDGET_UNLIMITED, .count = SCENARIO_CHARACTERS, .rounds = SCENARIO_ROUNDS, .reply_tokens = 24,
+    return (scenario_def){ .model = model, .budget_us = RP_BUDGET_UNLIMITED, .count = SCENARIO_CHARACTERS, .rounds = SCENARIO_ROUNDS, .reply_tokens = 24,
                        .seed = 1, .speculate = true };
 }
 
-rt_result scenario_create_world(const scenario *scenario, rp_world **world)
+rt_result scenario_create_world(const scenario_def *scenario, rp_world **world)
 {
     rp_world_def def = rp_default_world_def();
     def.host = scenario->host;
@@ -99,7 +99,7 @@ rt_result scenario_create_tools(rp_world *world, rp_tool_id tools[SCENARIO_TOOLS
     return result == RT_OK ? rp_tool_create(world, &def, &tools[1]) : result;
 }
 
-rt_result scenario_create_character(rp_world *world, const scenario *scenario, int32_t index, const rp_tool_id *tools,
+rt_result scenario_create_character(rp_world *world, const scenario_def *scenario, int32_t index, const rp_tool_id *tools,
                                     rp_character_id *character)
 {
     static const char *const emotions[] = { "neutral", "amused", "stern", "warm" };
@@ -125,13 +125,13 @@ rt_result scenario_create_character(rp_world *world, const scenario *scenario, i
 // Playing
 // ---------------------------------------------------------------------------------------------------------------------
 
-typedef struct stage {
-    const scenario *scenario;
+typedef struct scenario_stage {
+    const scenario_def *scenario;
     rp_world *world;
     rp_character_id characters[SCENARIO_CHARACTERS], others[64];
     scenario_result *result;
     int32_t open; // turns of the four that have not ended
-} stage;
+} scenario_stage;
 
 static void note(scenario_result *result, int32_t who, const char *mark, rp_text text)
 {
@@ -145,7 +145,7 @@ static void note(scenario_result *result, int32_t who, const char *mark, rp_text
     snprintf(result->text[who] + used, sizeof result->text[who] - used, "%s%.*s\n", mark, (int)text.size, text.data);
 }
 
-static void take_events(stage *stage)
+static void take_events(scenario_stage *stage)
 {
     rp_event event;
     scenario_result *result = stage->result;
@@ -170,9 +170,9 @@ static void take_events(stage *stage)
     }
 }
 
-static rt_result say_round(stage *stage, int32_t round)
+static rt_result say_round(scenario_stage *stage, int32_t round)
 {
-    const scenario *s = stage->scenario;
+    const scenario_def *s = stage->scenario;
     for (int32_t i = 0; i < s->others; i++) {
         rp_say say = { .text = "Will it rain tomorrow as well?", .priority = RP_PRIORITY_AMBIENT };
         rt_result result = rp_character_say(stage->world, stage->others[i], &say, NULL);
@@ -189,9 +189,9 @@ static rt_result say_round(stage *stage, int32_t round)
     return RT_OK;
 }
 
-static rt_result populate(stage *stage)
+static rt_result populate(scenario_stage *stage)
 {
-    const scenario *s = stage->scenario;
+    const scenario_def *s = stage->scenario;
     rp_tool_id tools[SCENARIO_TOOLS] = { { 0 } };
     rt_result result = s->tools ? scenario_create_tools(stage->world, tools) : RT_OK;
     for (int32_t i = s->first; result == RT_OK && i < s->first + s->count; i++)
@@ -201,9 +201,9 @@ static rt_result populate(stage *stage)
     return result;
 }
 
-rt_result scenario_play(const scenario *scenario, scenario_result *result)
+rt_result scenario_play(const scenario_def *scenario, scenario_result *result)
 {
-    stage stage = { .scenario = scenario, .result = result };
+    scenario_stage stage = { .scenario = scenario, .result = result };
     memset(result, 0, sizeof *result);
     rt_result code = scenario_create_world(scenario, &stage.world);
     if (code == RT_OK)

@@ -11,7 +11,7 @@ enum { SCENARIO_CHARACTERS = 4, SCENARIO_ROUNDS = 2, SCENARIO_TOOLS = 2 };
 const char *scenario_tiny_model(void);
 const char *scenario_default_model(void);
 
-typedef struct scenario {
+typedef struct scenario_def {
     rt_host host;
     rt_model *model;
     uint32_t budget_us;   // of each frame
@@ -26,9 +26,9 @@ typedef struct scenario {
     uint32_t seed;
     int32_t max_active_turns; // 0: the world's default
     bool speculate;
-} scenario;
+} scenario_def;
 
-scenario scenario_default(rt_model *model);
+scenario_def scenario_default(rt_model *model);
 
 // What the four characters said and did, in order, each by itself; texts joined. The same whatever the frames were like.
 typedef struct scenario_result {
@@ -39,13 +39,13 @@ typedef struct scenario_result {
 } scenario_result;
 
 // Plays it. RT_OK unless something failed that should not have.
-rt_result scenario_play(const scenario *scenario, scenario_result *result);
+rt_result scenario_play(const scenario_def *scenario, scenario_result *result);
 
 // The pieces, for tests with frames of their own.
 rt_result scenario_open_model(const char *path, rt_isa isa, rt_model **model);
-rt_result scenario_create_world(const scenario *scenario, rp_world **world);
+rt_result scenario_create_world(const scenario_def *scenario, rp_world **world);
 rt_result scenario_create_tools(rp_world *world, rp_tool_id tools[SCENARIO_TOOLS]);
-rt_result scenario_create_character(rp_world *world, const scenario *scenario, int32_t index, const rp_tool_id *tools,
+rt_result scenario_create_character(rp_world *world, const scenario_def *scenario, int32_t index, const rp_tool_id *tools,
                                     rp_character_id *character);
 const char *scenario_line(int32_t character, int32_t round);
 

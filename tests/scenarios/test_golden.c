@@ -11,7 +11,7 @@
 
 #include "scenarios/scenarios.h"
 
-static void play(const scenario *scenario, scenario_result *result)
+static void play(const scenario_def *scenario, scenario_result *result)
 {
     rt_result code = scenario_play(scenario, result);
     if (code != RT_OK)
@@ -37,11 +37,11 @@ typedef struct variation {
     rp_world_mode mode;
 } variation;
 
-static void check(const char *path, const scenario *base, const variation *variations, size_t count)
+static void check(const char *path, const scenario_def *base, const variation *variations, size_t count)
 {
     static scenario_result golden, other;
     rt_model *models[RT_ISA_AMX + 1] = { NULL };
-    scenario varied = *base;
+    scenario_def varied = *base;
     assert_int_equal(scenario_open_model(path, RT_ISA_AUTO, &models[RT_ISA_AUTO]), RT_OK);
     varied.model = models[RT_ISA_AUTO];
     play(&varied, &golden);
@@ -89,7 +89,7 @@ static void test_tiny_model(void **state)
         { "AVX2 kernels", 0, 500, 0, 4, 2, RT_ISA_AVX2, RP_MODE_INLINE },
         { "AVX-512 kernels", 0, 500, 0, 4, 2, RT_ISA_AVX512, RP_MODE_INLINE },
     };
-    scenario base = scenario_default(NULL);
+    scenario_def base = scenario_default(NULL);
     base.tools = base.emotions = true;
     check(scenario_tiny_model(), &base, variations, sizeof variations / sizeof *variations);
 }
@@ -106,7 +106,7 @@ static void test_default_model(void **state)
     };
     if (scenario_default_model() == NULL)
         skip();
-    scenario base = scenario_default(NULL);
+    scenario_def base = scenario_default(NULL);
     base.tools = true;
     base.count = 2;
     base.rounds = 1;

@@ -443,7 +443,7 @@ static void test_each_allocation_can_fail(void **state)
     (void)state;
     static scenario_result result;
     scenario_memory memory = { 0 };
-    scenario scenario = scenario_default(model);
+    scenario_def scenario = scenario_default(model);
     scenario.host = scenario_host(&memory);
     scenario.reply_tokens = 6;
     scenario.count = 2;

@@ -364,7 +364,7 @@ static void test_small_cache(void **state)
     def.kv_tokens = 512;
     rp_world *world = create_world(&def);
     rp_character_id characters[8];
-    char name[8];
+    char name[16];
     for (int i = 0; i < 8; i++) {
         snprintf(name, sizeof name, "C%d", i);
         characters[i] = create_character(world, name, 100);

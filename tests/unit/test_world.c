@@ -29,7 +29,7 @@ static int close_model(void **state)
 
 static rp_world *create_world(void)
 {
-    scenario scenario = scenario_default(model);
+    scenario_def scenario = scenario_default(model);
     rp_world *world = NULL;
     assert_int_equal(scenario_create_world(&scenario, &world), RT_OK);
     return world;
@@ -165,7 +165,7 @@ static void test_destroyed_while_busy(void **state)
     (void)state;
     scenario_memory memory = { 0 };
     for (uint32_t frames = 0; frames < 12; frames++) {
-        scenario scenario = scenario_default(model);
+        scenario_def scenario = scenario_default(model);
         scenario.host = scenario_host(&memory);
         rp_world *world = NULL;
         assert_int_equal(scenario_create_world(&scenario, &world), RT_OK);
@@ -218,7 +218,7 @@ static void test_each_allocation_can_fail(void **state)
     (void)state;
     static scenario_result result;
     scenario_memory memory = { 0 };
-    scenario scenario = scenario_default(model);
+    scenario_def scenario = scenario_default(model);
     scenario.host = scenario_host(&memory);
     scenario.reply_tokens = 12;
     scenario.count = 2;

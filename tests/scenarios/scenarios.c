@@ -212,6 +212,8 @@ rt_result scenario_play(const scenario_def *scenario, scenario_result *result)
         code = say_round(&stage, round);
         for (int32_t frame = 0; code == RT_OK && stage.open > 0 && frame < 1000000; frame++) {
             code = rp_world_update(stage.world, scenario->budget_us);
+            if (scenario->mode == RP_MODE_BACKGROUND)
+                usleep(200); // the rest of the frame
             take_events(&stage);
         }
     }

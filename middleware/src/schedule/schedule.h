@@ -42,6 +42,9 @@ void rpi_scheduler_destroy(rp_world *world);
 // calls into the game may be done here.
 void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks);
 
+// Only what calls into the game, where slices run on another thread.
+void rpi_scheduler_run_callbacks(rp_world *world);
+
 // Whether there is anything that rpi_scheduler_run could do.
 bool rpi_scheduler_has_work(const rp_world *world);
 

@@ -8,12 +8,13 @@
 #include "world/world.h"
 
 static const double LEAST_CUT_NS = 30e3; // budget that a chore which can be cut is given at least
+static const double MOST_LOCKED_NS = 1e6;
 static const uint32_t MOST_CUT_US = 2000;
 
 typedef struct run {
     rp_world *world;
     uint64_t deadline_ns;
-    bool callbacks;
+    bool callbacks, callbacks_only;
 } run;
 
 rt_result rpi_scheduler_create(rp_world *world)
@@ -121,14 +122,16 @@ static rpi_slot *find_chore(run *r, rpi_chore *chore, double *amount)
     rpi_slot *best = NULL;
     for (int32_t i = 0; i < world->slot_count; i++) {
         rpi_slot *slot = &world->slots[i];
-        if (slot->turn == NULL || slot->passes > 0 || (!r->callbacks && rpi_turn_chore_is_callback(slot)))
+        if (slot->turn == NULL || slot->passes > 0)
+            continue;
+        if (rpi_turn_chore_is_callback(slot) ? !r->callbacks : r->callbacks_only)
             continue;
         double size;
         rpi_chore found = rpi_turn_chore(world, slot, &size);
         if (found == RPI_CHORE_NONE)
             continue;
         int32_t rank = rpi_turn_rank(world, slot->turn, now);
-        if (rank >= best_rank || (found != RPI_CHORE_STEP && rank > pass_rank))
+        if (rank >= best_rank || (found != RPI_CHORE_STEP && rank > pass_rank && !r->callbacks_only))
             continue;
         best = slot;
         best_rank = rank;
@@ -235,6 +238,8 @@ static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
 {
     rpi_cost_table *cost = &r->world->scheduler.cost;
     double left = remaining_ns(r) - overhead_ns;
+    if (!r->callbacks) // the game may be waiting for the lock
+        left = RPI_MIN(left, MOST_LOCKED_NS);
     rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost,
                              .budget_ns = left <= 0 ? 0 : left < 4e9 ? (uint32_t)left : UINT32_MAX };
     rt_result result = rt_pass_plan(pass->pass, &limit, &pass->slice);
@@ -293,11 +298,13 @@ bool rpi_scheduler_has_work(const rp_world *world)
 
 void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
 {
-    run r = { world, deadline_ns, callbacks };
+    run r = { world, deadline_ns, callbacks, false };
     rpi_scheduler *scheduler = &world->scheduler;
     scheduler->refused = scheduler->worked = false;
     rpi_pass_drop_orphans(world);
-    while (!rpi_events_are_piling_up(world)) {
+    while (!rpi_events_are_piling_up(world) && !world->background.stop) {
+        if (!callbacks)
+            rpi_background_yield(world);
         if (run_logits(&r) || run_chore(&r) || start_pass(&r) || run_slice(&r))
             continue;
         // A turn that has just ended makes room for one that waits.
@@ -306,4 +313,11 @@ void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
     }
     // Budget that was left because the next piece was too large is kept for it; an idle world saves nothing.
     scheduler->credit_ns = scheduler->refused ? scheduler->credit_ns + RPI_MIN(remaining_ns(&r), 1e9) : 0;
+}
+
+void rpi_scheduler_run_callbacks(rp_world *world)
+{
+    run r = { world, UINT64_MAX, true, true };
+    while (!rpi_events_are_piling_up(world) && run_chore(&r)) {
+    }
 }

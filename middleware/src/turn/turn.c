@@ -175,12 +175,25 @@ rt_result rp_character_warm(rp_world *world, rp_character_id id)
     return RT_OK;
 }
 
+// The turn under way of an id, with the world locked; NULL, unlocked and raised where there is none.
+static rpi_turn *lock_turn(rp_world *world, rp_turn_id id, const char *function, bool may_have_ended)
+{
+    if (world != NULL) {
+        rpi_world_lock(world);
+        rpi_turn *turn = rpi_turn_get(world, id);
+        if (turn != NULL && (may_have_ended || !turn->ended))
+            return turn;
+        rpi_world_unlock(world);
+    }
+    rpi_fail(world != NULL ? &world->host : NULL, RT_ERROR_STALE_ID, "%s: the turn has ended", function);
+    return NULL;
+}
+
 static rt_result end_early(rp_world *world, rp_turn_id id, const char *function, rpi_end end, size_t heard)
 {
-    rpi_turn *turn = rpi_turn_get(world, id);
-    if (turn == NULL || turn->ended)
-        return rpi_fail(world != NULL ? &world->host : NULL, RT_ERROR_STALE_ID, "%s: the turn has ended", function);
-    rpi_world_lock(world);
+    rpi_turn *turn = lock_turn(world, id, function, false);
+    if (turn == NULL)
+        return RT_ERROR_STALE_ID;
     rpi_turn_end(world, turn, end, RT_OK, NULL, heard);
     rpi_world_unlock(world);
     return RT_OK;
@@ -207,11 +220,11 @@ rt_result rp_turn_get_state(const rp_world *world, rp_turn_id id, rp_turn_state 
         [RPI_STAGE_SPEAK] = RP_TURN_SPEAKING,
         [RPI_STAGE_ZOMBIE] = RP_TURN_DONE,
     };
-    rpi_turn *turn = rpi_turn_get(world, id);
-    if (turn == NULL || state == NULL)
-        return rpi_fail(world != NULL ? &world->host : NULL, turn == NULL ? RT_ERROR_STALE_ID : RT_ERROR_INVALID_ARGUMENT,
-                        "rp_turn_get_state: no such turn");
-    rpi_world_lock(world);
+    if (state == NULL)
+        return rpi_fail(NULL, RT_ERROR_INVALID_ARGUMENT, "rp_turn_get_state: no place for the state");
+    rpi_turn *turn = lock_turn((rp_world *)world, id, "rp_turn_get_state", true);
+    if (turn == NULL)
+        return RT_ERROR_STALE_ID;
     *state = turn->ended ? RP_TURN_DONE : turn->slot == NULL ? RP_TURN_QUEUED : states[turn->slot->stage];
     rpi_world_unlock(world);
     return RT_OK;
@@ -219,12 +232,12 @@ rt_result rp_turn_get_state(const rp_world *world, rp_turn_id id, rp_turn_state 
 
 rt_result rp_turn_set_priority(rp_world *world, rp_turn_id id, rp_priority priority)
 {
-    rpi_turn *turn = rpi_turn_get(world, id);
-    if (turn == NULL || turn->ended)
-        return rpi_fail(world != NULL ? &world->host : NULL, RT_ERROR_STALE_ID, "rp_turn_set_priority: the turn has ended");
     if ((unsigned)priority > RP_PRIORITY_BACKGROUND)
-        return rpi_fail(&world->host, RT_ERROR_INVALID_ARGUMENT, "rp_turn_set_priority: priority is %d", (int)priority);
-    rpi_world_lock(world);
+        return rpi_fail(world != NULL ? &world->host : NULL, RT_ERROR_INVALID_ARGUMENT,
+                        "rp_turn_set_priority: priority is %d: expected 0 to 3", (int)priority);
+    rpi_turn *turn = lock_turn(world, id, "rp_turn_set_priority", false);
+    if (turn == NULL)
+        return RT_ERROR_STALE_ID;
     turn->priority = priority;
     rpi_world_unlock(world);
     return RT_OK;

@@ -13,9 +13,15 @@ static bool ends_turn(rp_event_kind kind)
            kind == RP_EVENT_TURN_FAILED;
 }
 
-bool rpi_events_reserve(rp_world *world, size_t count, size_t text_bytes)
+// Where events are added. While a thread works beside the game, the texts that the game holds must not move: what comes
+// up goes into a backlog until the next update.
+static rpi_events *target(rp_world *world)
 {
-    rpi_events *events = &world->events;
+    return world->def.mode == RP_MODE_BACKGROUND ? &world->backlog : &world->events;
+}
+
+static bool reserve(rp_world *world, rpi_events *events, size_t count, size_t text_bytes)
+{
     size_t needed = events->count + count + (size_t)world->turns_alive + 1;
     if (needed > events->capacity) {
         // A ring cannot be grown in place: unroll it.
@@ -34,10 +40,15 @@ bool rpi_events_reserve(rp_world *world, size_t count, size_t text_bytes)
     return text_bytes == 0 || rpi_buffer_reserve(&world->host, &events->text, events->text.size + text_bytes + 1);
 }
 
+bool rpi_events_reserve(rp_world *world, size_t count, size_t text_bytes)
+{
+    return reserve(world, target(world), count, text_bytes);
+}
+
 bool rpi_events_add(rp_world *world, const rp_event *event, const char *text, size_t size)
 {
-    rpi_events *events = &world->events;
-    bool fits = rpi_events_reserve(world, 1, size > 0 ? size + 1 : 0);
+    rpi_events *events = target(world);
+    bool fits = reserve(world, events, 1, size > 0 ? size + 1 : 0);
     if (!fits && (!ends_turn(event->kind) || events->count >= events->capacity))
         return false;
     rpi_queued_event *queued = &events->items[(events->head + events->count++) % events->capacity];
@@ -53,10 +64,25 @@ bool rpi_events_add(rp_world *world, const rp_event *event, const char *text, si
     return true;
 }
 
-// Drops the texts of events that were taken.
-void rpi_events_pack(rp_world *world)
+static void take_backlog(rp_world *world)
 {
-    rpi_events *events = &world->events;
+    rpi_events *events = &world->events, *backlog = &world->backlog;
+    if (backlog->count == 0 || !reserve(world, events, backlog->count, backlog->text.size))
+        return; // without memory it stays for the next time
+    size_t base = events->text.size;
+    rpi_buffer_add(&world->host, &events->text, backlog->text.data, backlog->text.size); // reserved
+    for (size_t i = 0; i < backlog->count; i++) {
+        rpi_queued_event *queued = &events->items[(events->head + events->count++) % events->capacity];
+        *queued = backlog->items[(backlog->head + i) % backlog->capacity];
+        if (queued->text_at != SIZE_MAX)
+            queued->text_at += base;
+    }
+    backlog->count = backlog->head = 0;
+    backlog->text.size = 0;
+}
+
+static void pack(rpi_events *events)
+{
     size_t keep = events->text.size;
     for (size_t i = 0; i < events->count; i++) {
         const rpi_queued_event *queued = &events->items[(events->head + i) % events->capacity];
@@ -76,9 +102,16 @@ void rpi_events_pack(rp_world *world)
     }
 }
 
+// Drops the texts of events that were taken.
+void rpi_events_pack(rp_world *world)
+{
+    pack(&world->events);
+    take_backlog(world);
+}
+
 bool rpi_events_are_piling_up(const rp_world *world)
 {
-    return world->events.count > PILE_EVENTS || world->events.text.size > PILE_BYTES;
+    return world->events.count + world->backlog.count > PILE_EVENTS || world->events.text.size + world->backlog.text.size > PILE_BYTES;
 }
 
 bool rp_world_next_event(rp_world *world, rp_event *event)
@@ -103,9 +136,15 @@ bool rp_world_next_event(rp_world *world, rp_event *event)
     return found;
 }
 
+static void free_events(rp_world *world, rpi_events *events)
+{
+    rpi_release(&world->host, events->items, events->capacity * sizeof *events->items);
+    rpi_buffer_free(&world->host, &events->text);
+    *events = (rpi_events){ 0 };
+}
+
 void rpi_events_free(rp_world *world)
 {
-    rpi_release(&world->host, world->events.items, world->events.capacity * sizeof *world->events.items);
-    rpi_buffer_free(&world->host, &world->events.text);
-    world->events = (rpi_events){ 0 };
+    free_events(world, &world->events);
+    free_events(world, &world->backlog);
 }

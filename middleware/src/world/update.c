@@ -17,7 +17,7 @@ static void expire_calls(rp_world *world, uint64_t now_ns)
     }
 }
 
-static void account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, uint64_t allocations, bool worked)
+void rpi_world_account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, uint64_t allocations, bool worked)
 {
     uint64_t used_ns = rpi_world_now(world) - begin_ns;
     world->stats.updates++;
@@ -42,6 +42,7 @@ rt_result rp_world_update(rp_world *world, uint32_t budget_us)
     rt_result idle = rpi_world_check_idle(world, "rp_world_update");
     if (idle != RT_OK)
         return idle;
+    rpi_world_lock(world);
     uint64_t begin_ns = rpi_world_now(world);
     uint64_t allocations = atomic_load(&world->meter.allocations);
     if (budget_us == RP_BUDGET_PACED)
@@ -49,25 +50,37 @@ rt_result rp_world_update(rp_world *world, uint32_t budget_us)
     rpi_events_pack(world);
     expire_calls(world, begin_ns);
     rpi_queue_update(world, begin_ns);
-    bool worked = budget_us > 0 && rpi_scheduler_has_work(world);
-    if (worked) {
-        uint64_t budget_ns = (uint64_t)budget_us * 1000;
-        uint64_t deadline_ns = UINT64_MAX;
-        if (budget_us != RP_BUDGET_UNLIMITED)
-            deadline_ns = begin_ns + budget_ns - RPI_MIN(LEAVE_NS, budget_ns / 2);
+    bool in_background = world->def.mode == RP_MODE_BACKGROUND;
+    uint64_t budget_ns = (uint64_t)budget_us * 1000, deadline_ns = UINT64_MAX;
+    if (budget_us != RP_BUDGET_UNLIMITED)
+        deadline_ns = begin_ns + budget_ns - RPI_MIN(LEAVE_NS, budget_ns / 2);
+    bool worked = budget_us > 0 && !in_background && rpi_scheduler_has_work(world);
+    if (worked)
         rpi_scheduler_run(world, deadline_ns, true);
+    if (in_background && budget_us > 0) {
+        rpi_scheduler_run_callbacks(world);
+        rpi_background_grant(world, budget_us, deadline_ns);
     }
-    account(world, begin_ns, budget_us, allocations, worked);
+    rpi_world_account(world, begin_ns, budget_us, allocations, worked);
+    rpi_world_unlock(world);
     return RT_OK;
 }
 
 uint32_t rp_world_frame(rp_world *world, uint32_t frame_us)
 {
-    return world != NULL ? rpi_pacer_frame(&world->pacer, world, frame_us) : 0;
+    if (world == NULL)
+        return 0;
+    rpi_world_lock(world);
+    uint32_t budget_us = rpi_pacer_frame(&world->pacer, world, frame_us);
+    rpi_world_unlock(world);
+    return budget_us;
 }
 
 void rp_world_set_unpaced(rp_world *world, bool unpaced)
 {
-    if (world != NULL)
-        world->pacer.unpaced = unpaced;
+    if (world == NULL)
+        return;
+    rpi_world_lock(world);
+    world->pacer.unpaced = unpaced;
+    rpi_world_unlock(world);
 }

@@ -38,18 +38,6 @@ uint64_t rpi_world_now(const rp_world *world)
     return world->def.clock_ns != NULL ? world->def.clock_ns(world->def.clock_user) : system_clock();
 }
 
-void rpi_world_lock(const rp_world *world)
-{
-    if (world->has_mutex)
-        pthread_mutex_lock((pthread_mutex_t *)&world->mutex);
-}
-
-void rpi_world_unlock(const rp_world *world)
-{
-    if (world->has_mutex)
-        pthread_mutex_unlock((pthread_mutex_t *)&world->mutex);
-}
-
 rt_result rpi_world_check_idle(const rp_world *world, const char *function)
 {
     if (world->callback_depth == 0)
@@ -163,18 +151,6 @@ static rt_result create_tables(rp_world *world)
     return rpi_scheduler_create(world);
 }
 
-static rt_result create_mutex(rp_world *world)
-{
-    pthread_mutexattr_t attributes;
-    if (pthread_mutexattr_init(&attributes) != 0)
-        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "rp_world_create: no mutex");
-    // Callbacks run under the lock and may call back in.
-    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-    world->has_mutex = pthread_mutex_init(&world->mutex, &attributes) == 0;
-    pthread_mutexattr_destroy(&attributes);
-    return world->has_mutex ? RT_OK : rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "rp_world_create: no mutex");
-}
-
 static rt_result build(rp_world *world, const rp_world_def *def)
 {
     world->def = *def;
@@ -195,10 +171,10 @@ static rt_result build(rp_world *world, const rp_world_def *def)
         find_stops(world);
     if (result == RT_OK)
         result = create_tables(world);
-    if (result == RT_OK && def->mode == RP_MODE_BACKGROUND)
-        result = create_mutex(world);
     if (result == RT_OK)
         rpi_pacer_init(&world->pacer, world);
+    if (result == RT_OK && def->mode == RP_MODE_BACKGROUND)
+        result = rpi_background_create(world);
     return result;
 }
 
@@ -244,6 +220,7 @@ void rp_world_destroy(rp_world *world)
 {
     if (world == NULL || rpi_world_check_idle(world, "rp_world_destroy") != RT_OK)
         return;
+    rpi_background_destroy(world);
     rpi_scheduler_destroy(world); // abandons the passes, so that sequences can be given back
     free_tables(world);
     rpi_grammar_cache_free(world);
@@ -254,8 +231,6 @@ void rp_world_destroy(rp_world *world)
     rpi_release_text(&world->host, world->lore);
     rpi_release_text(&world->host, world->player_name);
     rt_model_close(world->model);
-    if (world->has_mutex)
-        pthread_mutex_destroy(&world->mutex);
     rt_host game = world->meter.game;
     rpi_release(&game, world, sizeof *world);
 }

@@ -25,6 +25,18 @@ typedef struct rpi_events {
     rpi_buffer text;
 } rpi_events;
 
+// RP_MODE_BACKGROUND only.
+typedef struct rpi_background {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    pthread_t thread;
+    atomic_int waiting;   // calls that wait for the lock
+    bool has_mutex, has_wake, has_thread;
+    bool granted, quit, stop; // `stop`: whatever runs ends after its piece
+    uint32_t budget_us;   // of the last grant
+    uint64_t deadline_ns;
+} rpi_background;
+
 enum { RPI_MAX_STOPS = 8 };
 
 struct rp_world {
@@ -54,7 +66,8 @@ struct rp_world {
     rpi_grammar_cache grammars;
     uint32_t call_counter;
 
-    rpi_events events;
+    rpi_events events;  // what the game takes
+    rpi_events backlog; // RP_MODE_BACKGROUND: what came up since the last update
     rpi_scheduler scheduler;
     rpi_pacer pacer;
     rpi_trace trace;
@@ -64,8 +77,7 @@ struct rp_world {
     int32_t detail_level;
     bool updating;
 
-    pthread_mutex_t mutex; // RP_MODE_BACKGROUND only
-    bool has_mutex;
+    rpi_background background;
 };
 
 // Refuses calls from inside a callback: BUSY.
@@ -74,6 +86,13 @@ rt_result rpi_world_check_idle(const rp_world *world, const char *function);
 uint64_t rpi_world_now(const rp_world *world);
 void rpi_world_lock(const rp_world *world);
 void rpi_world_unlock(const rp_world *world);
+// Counts what one update, or one grant to the background thread, has taken.
+void rpi_world_account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, uint64_t allocations, bool worked);
+
+rt_result rpi_background_create(rp_world *world);
+void rpi_background_destroy(rp_world *world);
+void rpi_background_grant(rp_world *world, uint32_t budget_us, uint64_t deadline_ns);
+void rpi_background_yield(rp_world *world); // lets waiting calls in, between two pieces of work
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Events

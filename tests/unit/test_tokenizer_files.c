@@ -120,7 +120,7 @@ static void test_deep_json(void **state)
 static void test_wrong_tekken(void **state)
 {
     (void)state;
-    size_t size;
+    size_t size = 0;
     char *good = (char *)test_read_file(DATA "tekken_small/tekken.json", &size);
     assert_non_null(good);
     static const struct { const char *find, *put; } changes[] = {
@@ -181,7 +181,7 @@ static void test_damaged_files(void **state)
     (void)state;
     int opened = 0;
     for (size_t f = 0; f < sizeof(plain_files) / sizeof(plain_files[0]); f++) {
-        size_t size;
+        size_t size = 0;
         char *good = (char *)test_read_file(plain_files[f], &size);
         assert_non_null(good);
         for (int round = 0; round < 160; round++) {
@@ -212,7 +212,7 @@ static void test_damaged_gguf(void **state)
     static const char *const files[] = {DATA "smollm/tokenizer.gguf", DATA "spm_bpe/tokenizer.gguf",
                                         DATA "spm_unigram/tokenizer.gguf"};
     for (size_t f = 0; f < sizeof(files) / sizeof(files[0]); f++) {
-        size_t size;
+        size_t size = 0;
         uint8_t *bytes = test_read_file(files[f], &size);
         assert_non_null(bytes);
         for (int round = 0; round < 80; round++) {

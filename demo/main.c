@@ -340,7 +340,6 @@ static bool open_evening(evening *e)
         fprintf(stderr, "griffin: out of memory\n");
         return false;
     }
-    e->minds.verbose = e->o.verbose;
     if (!open_picture(&e->picture, e->o.headless) || !panel_open(&e->panel, e->picture.renderer)) {
         return false;
     }
@@ -348,6 +347,10 @@ static bool open_evening(evening *e)
         fprintf(stderr, "griffin: the room cannot be painted: %s\n", SDL_GetError());
         return false;
     }
+    SDL_DisplayMode mode;
+    int rate = !e->o.headless && SDL_GetCurrentDisplayMode(0, &mode) == 0 && mode.refresh_rate > 0 ? mode.refresh_rate : 60;
+    e->o.minds.frame_us = (uint32_t)(1060000 / rate); // a little more than the display's own, whose waiting is not exact
+    e->minds.verbose = e->o.verbose;
     if (!minds_open(&e->minds, &e->o.minds, &e->game)) {
         return false;
     }

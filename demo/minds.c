@@ -193,6 +193,8 @@ static bool open_world(minds *m, const minds_def *def, const rt_host *host)
     wd.lore = m->lore;
     wd.seed = def->seed;
     wd.max_characters = 16;
+    wd.pacer.target_frame_us = def->frame_us;
+    wd.pacer.least_us = 1500; // where drawing alone is too slow for the display, people speak all the same
     wd.worker_count = def->threads > 1 ? def->threads - 1 : 0;
     if (rp_world_create(&wd, &m->world) != RT_OK) {
         fprintf(stderr, "griffin: the world cannot be made: %s\n", rt_error_message());

@@ -11,6 +11,7 @@ typedef struct minds_def {
     const char *script;  // assets/demo/griffin.lua
     const char *lore;    // a text file that everybody in this world knows
     uint64_t seed;
+    uint32_t frame_us;   // of the display; the minds get what it leaves
     int threads;         // that may work on a frame, the game's own included
 } minds_def;
 

@@ -435,13 +435,9 @@ void paint_bar(canvas *c)
     candle(c, 1640, 556, 32);
 }
 
-// Close to the eye, out of focus: a table's edge, a tankard, the back of a chair.
+// Close to the eye, out of focus: a table's edge and a tankard.
 void paint_front(canvas *c)
 {
-    float chair[] = {60, 720, 72, 560, 92, 520, 190, 512, 286, 522, 306, 562, 318, 720};
-    shape(c, chair, COUNT(chair), linear(60, 520, rgb(0x160B06), 318, 720, rgb(0x060302)));
-    float rim[] = {70, 574, 96, 526, 190, 517, 284, 528, 306, 574};
-    brush(c, rim, 5, 3, 3, solid(rgba(0xFF9A48, 0.3f)));
     float table[] = {1830, 720, 1838, 640, 1880, 628, 2060, 624, 2180, 630, 2180, 720};
     shape(c, table, COUNT(table), linear(1830, 624, rgb(0x1A0D07), 2180, 720, rgb(0x080403)));
     float mug[] = {1916, 636, 1910, 560, 1984, 560, 1978, 636};

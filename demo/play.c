@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEP_WAIT, STEP_WALK, STEP_SAY, STEP_LISTEN, STEP_MEANWHILE, STEP_PICTURE, STEP_KINDS, MAX_STEPS = 512 };
+enum { STEP_WAIT, STEP_WALK, STEP_SAY, STEP_LISTEN, STEP_HEAR, STEP_MEANWHILE, STEP_PICTURE, STEP_KINDS, MAX_STEPS = 512 };
 
-static const char *const step_names[STEP_KINDS] = {"wait", "walk", "say", "listen", "meanwhile", "picture"};
+static const char *const step_names[STEP_KINDS] = {"wait", "walk", "say", "listen", "hear", "meanwhile", "picture"};
 
 static bool read_step(play_step *step, const game *g, char *line, const char *path, int number)
 {
@@ -23,7 +23,7 @@ static bool read_step(play_step *step, const game *g, char *line, const char *pa
         step->kind++;
     }
     if (step->kind == STEP_KINDS) {
-        fprintf(stderr, "griffin: %s:%d: '%s' is no step: wait, walk, say, listen, meanwhile and picture are\n", path, number, line);
+        fprintf(stderr, "griffin: %s:%d: '%s' is no step: wait, walk, say, listen, hear, meanwhile and picture are\n", path, number, line);
         return false;
     }
     snprintf(step->text, sizeof(step->text), "%s", rest);
@@ -91,6 +91,18 @@ static int walk_direction(const game *g, who to)
     return away < 0 ? -1 : 1;
 }
 
+// Whether a few words of the answer can be read.
+static bool has_spoken(const game *g)
+{
+    for (int i = 0; i < PEOPLE; i++) {
+        const person *p = &g->people[i];
+        if (p->focus && p->mood == MOOD_SPEAKING && (p->shown > 60 || p->ends)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // One step. True: it is over.
 static bool take_step(play *p, minds *m, int *direction)
 {
@@ -107,6 +119,7 @@ static bool take_step(play *p, minds *m, int *direction)
         minds_say(m, game_nearest(g), step->text);
         return true;
     case STEP_LISTEN: return !minds_answering(m);
+    case STEP_HEAR: return !minds_answering(m) || has_spoken(g);
     case STEP_MEANWHILE:
         for (int i = 0; i < PEOPLE; i++) {
             minds_chatter(m);

@@ -46,7 +46,11 @@ void report_print(const report_def *def, const minds *m, const frame_times *time
     }
     printf("The game: %d gold left, %d %s poured, %s key, %s map, %s soup\n", g->gold, g->cup_count,
            g->cup_count == 1 ? "cup" : "cups", g->has_key ? "a" : "no", g->has_map ? "a" : "no", g->has_soup ? "hot" : "no");
-    printf("Frames: %d, at most %u us of each for the minds\n", times->count, def->budget_us);
+    if (def->budget_us == RP_BUDGET_PACED) {
+        printf("Frames: %d, the minds had what they left\n", times->count);
+    } else {
+        printf("Frames: %d, at most %u us of each for the minds\n", times->count, def->budget_us);
+    }
     print_times("minds", times_percentiles(times, 0, 0));
     print_times("game and drawing", times_percentiles(times, 0, 1));
     print_times("together", times_percentiles(times, 0, 2));

@@ -54,6 +54,22 @@ static void paint_vignette(canvas *c)
                     .colours = {rgba(0x080302, 0), rgba(0x080302, 0.34f), rgba(0x050201, 0.74f)}});
 }
 
+// A tongue of fire: the same drop again and again, smaller and hotter.
+static void paint_flame(canvas *c)
+{
+    static const uint32_t heat[4] = {0xB02A06, 0xF06A10, 0xFFB030, 0xFFF0B0};
+    for (int i = 0; i < 14; i++) {
+        float s = 1 - (float)i / 15, t = (float)i / 13 * 3, top = 128 - 124 * s * (0.8f + 0.2f * s), w = 25 * s;
+        int k = t >= 3 ? 2 : (int)t;
+        colour hot = mix(rgb(heat[k]), rgb(heat[k + 1]), t - (float)k);
+        hot.a = 0.17f;
+        float drop[] = {32 + 3 * s, top, 32 + w * 0.5f, 128 - 62 * s, 32 + w, 128 - 26 * s, 32 + w * 0.62f, 116 + 3 * (1 - s), 32, 119,
+                        32 - w * 0.62f, 116 + 3 * (1 - s), 32 - w, 128 - 26 * s, 32 - w * 0.42f, 128 - 58 * s};
+        blob(c, drop, 8);
+        fill(c, solid(hot));
+    }
+}
+
 static void paint_note(canvas *c)
 {
     ellipse(c, 9, 25, 6.5f, 5);
@@ -90,6 +106,7 @@ bool room_open(room *r, SDL_Renderer *renderer)
     r->front = painted(renderer, FRONT_WIDTH, VIEW_HEIGHT, paint_front);
     r->glow = painted(renderer, 128, 128, paint_glow);
     r->vignette = painted(renderer, VIEW_WIDTH, VIEW_HEIGHT, paint_vignette);
+    r->flame = painted(renderer, 64, 128, paint_flame);
     r->note = painted(renderer, 26, 32, paint_note);
     r->mug[0] = painted(renderer, MUG_WIDTH, MUG_HEIGHT, paint_ale);
     r->mug[1] = painted(renderer, MUG_WIDTH, MUG_HEIGHT, paint_mead);
@@ -97,7 +114,7 @@ bool room_open(room *r, SDL_Renderer *renderer)
     r->soup = painted(renderer, 72, 52, paint_soup);
     r->pixels = malloc((size_t)FIGURE_WIDTH * FIGURE_HEIGHT * 4);
     bool fine = canvas_create(&r->paper, FIGURE_WIDTH, FIGURE_HEIGHT) && r->pixels && r->sky && r->wall && r->bar && r->front
-        && r->glow && r->vignette && r->note && r->mug[0] && r->mug[1] && r->mug[2] && r->soup;
+        && r->glow && r->vignette && r->flame && r->note && r->mug[0] && r->mug[1] && r->mug[2] && r->soup;
     for (int i = 0; i <= PEOPLE; i++) {
         SDL_Texture *texture = SDL_CreateTexture(renderer, SDL_PIXELFORMAT_ARGB8888, SDL_TEXTUREACCESS_STREAMING, FIGURE_WIDTH, FIGURE_HEIGHT);
         fine = fine && texture && SDL_SetTextureBlendMode(texture, SDL_BLENDMODE_BLEND) == 0;
@@ -110,13 +127,15 @@ bool room_open(room *r, SDL_Renderer *renderer)
     }
     if (!fine) {
         room_close(r);
+        return false;
     }
-    return fine;
+    SDL_SetTextureBlendMode(r->flame, SDL_BLENDMODE_ADD);
+    return true;
 }
 
 void room_close(room *r)
 {
-    SDL_Texture *all[] = {r->sky, r->wall, r->bar, r->front, r->glow, r->vignette, r->note, r->mug[0], r->mug[1], r->mug[2], r->soup,
+    SDL_Texture *all[] = {r->sky, r->wall, r->bar, r->front, r->glow, r->vignette, r->flame, r->note, r->mug[0], r->mug[1], r->mug[2], r->soup,
                           r->people[0], r->people[1], r->people[2], r->player};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (all[i]) {
@@ -262,22 +281,18 @@ static float flicker(double time, float seed)
 
 static void draw_flame(room *r, float x, float y, float height, double time, float seed)
 {
-    float lean = sinf((float)time * 6 + seed) * height * 0.07f, h = height * flicker(time, seed);
-    SDL_Vertex v[36];
-    int count = 0;
-    for (int layer = 0; layer < 2; layer++) {
-        float k = layer ? 0.5f : 1.0f;
-        SDL_Color base = layer ? (SDL_Color){255, 244, 190, 255} : (SDL_Color){255, 150, 40, 210}, tip = {255, layer ? 190 : 70, 20, 0};
-        float w = height * 0.24f * k;
-        for (int i = 0; i < 6; i++) {
-            float a0 = (float)i / 6 * 3.14159f, a1 = (float)(i + 1) / 6 * 3.14159f;
-            v[count++] = (SDL_Vertex){{x + lean, y - h * k}, tip, {0, 0}};
-            v[count++] = (SDL_Vertex){{x + cosf(a0) * w, y - h * 0.22f * k + sinf(a0) * w * 0.6f}, base, {0, 0}};
-            v[count++] = (SDL_Vertex){{x + cosf(a1) * w, y - h * 0.22f * k + sinf(a1) * w * 0.6f}, base, {0, 0}};
-        }
+    float h = height * flicker(time, seed), w = height * (0.52f + 0.05f * sinf((float)time * 13 + seed * 3));
+    float lean = 6 * sinf((float)time * 5.3f + seed);
+    SDL_FRect to = {x - w / 2, y - h, w, h * 1.12f};
+    SDL_FPoint base = {w / 2, h};
+    if (x < -60 || x > VIEW_WIDTH + 60) {
+        return;
     }
-    SDL_SetRenderDrawBlendMode(r->renderer, SDL_BLENDMODE_ADD);
-    SDL_RenderGeometry(r->renderer, NULL, v, count, NULL, 0);
+    if (height < 40) { // candles are too small to be seen leaning
+        SDL_RenderCopyF(r->renderer, r->flame, NULL, &to);
+    } else {
+        SDL_RenderCopyExF(r->renderer, r->flame, NULL, &to, lean, &base, sinf(seed * 9) > 0 ? SDL_FLIP_HORIZONTAL : SDL_FLIP_NONE);
+    }
 }
 
 static void draw_fire(room *r, const game *g)
@@ -287,8 +302,8 @@ static void draw_fire(room *r, const game *g)
         return;
     }
     for (int i = 0; i < 7; i++) {
-        float s = (float)i, height = 62 + 44 * sinf(s * 1.9f + 1) + 14 * sinf((float)g->time * 5 + s * 3);
-        draw_flame(r, x - 54 + 18 * s, 560 - (float)(i % 3) * 6, height, g->time, s * 1.7f);
+        float s = (float)i, height = 118 + 44 * sinf(s * 1.9f + 1) + 22 * sinf((float)g->time * 5 + s * 3);
+        draw_flame(r, x - 54 + 18 * s, 556 - (float)(i % 3) * 6, height, g->time, s * 1.7f);
     }
     draw_glow(r, x, 520, 150, 0xFF9A3C, 0.75f * strength);
     draw_glow(r, x + 30, 500, 270, 0xC85A18, 0.42f * strength);
@@ -424,6 +439,8 @@ void room_draw(room *r, const game *g)
     draw_sparks(r, g);
     SDL_FRect player = {g->player_x - g->camera_x - NECK_X, 446 - NECK_Y + fabsf(sinf(g->player_step * 3.14159f)) * -5 * fabsf(g->player_speed) / 330, FIGURE_WIDTH, FIGURE_HEIGHT};
     SDL_RenderCopyF(r->renderer, r->player, NULL, &player);
-    draw_layer(r, r->front, g->camera_x * 1.3f, 500, VIEW_HEIGHT);
+    if (g->camera_x * 1.3f + VIEW_WIDTH > 1820) { // nothing stands there further left
+        draw_layer(r, r->front, g->camera_x * 1.3f, 540, VIEW_HEIGHT);
+    }
     SDL_RenderCopy(r->renderer, r->vignette, NULL, NULL);
 }

@@ -16,7 +16,7 @@ typedef struct spark {
 
 typedef struct room {
     SDL_Renderer *renderer;
-    SDL_Texture *sky, *wall, *bar, *front, *glow, *vignette, *note;
+    SDL_Texture *sky, *wall, *bar, *front, *glow, *vignette, *flame, *note;
     SDL_Texture *mug[3], *soup;
     SDL_Texture *people[PEOPLE], *player;
     actor actors[PEOPLE];

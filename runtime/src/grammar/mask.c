@@ -53,7 +53,7 @@ static void bytes_of(const rti_machine *m, const rti_thread *t, byte_set *s)
     if (g->spacing == RT_JSON_FLEXIBLE) add_text(s, " \n\t\r");
     switch ((rti_thread_kind)t->kind) {
     case RTI_THREAD_VALUE: add_value(g, s, &g->nodes[t->a]); break;
-    case RTI_THREAD_LITERAL: 
+    case RTI_THREAD_LITERAL:
     case RTI_THREAD_KEY: add_literals(g, s, t->a); break;
     case RTI_THREAD_NUMBER: add_text(s, "0123456789.eE+-"); break;
     case RTI_THREAD_KEY_OPEN: add_byte(s, '"'); break;

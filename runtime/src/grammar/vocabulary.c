@@ -60,10 +60,10 @@ static void sort_by_byte(builder *b, uint32_t from, uint32_t to, uint32_t depth)
     memcpy(v->order + from, b->scratch, (to - from) * sizeof *v->order);
 }
 
-static uint32_t add_node(rt_vocabulary *v, uint8_t byte, uint32_t depth, uint32_t from, uint32_t to)
+static uint32_t add_node(rt_vocabulary *v, uint8_t byte, uint32_t from, uint32_t to)
 {
-    RTI_POOL_RESERVE(&v->pool, v->nodes, v->node_capacity, v->node_count + 1);
-    v->nodes[v->node_count] = (rti_trie_node){ .token = RTI_NO_TOKEN, .from = from, .to = to, .byte = byte, .depth_low = (uint8_t)depth };
+    RTI_POOL_RESERVE(v->building, v->nodes, v->node_capacity, v->node_count + 1);
+    v->nodes[v->node_count] = (rti_trie_node){ .token = RTI_NO_TOKEN, .from = from, .to = to, .byte = byte };
     return v->node_count++;
 }
 
@@ -89,7 +89,7 @@ static void add_children(builder *b, uint32_t node, uint32_t depth)
         unsigned char byte = (unsigned char)piece(v, v->order[from])[depth];
         uint32_t end = from;
         while (end < to && (unsigned char)piece(v, v->order[end])[depth] == byte) end++;
-        add_node(v, byte, depth + 1, from, end);
+        add_node(v, byte, from, end);
         children++;
         from = end;
     }
@@ -100,7 +100,7 @@ static void add_children(builder *b, uint32_t node, uint32_t depth)
 static void build_trie(rt_vocabulary *v)
 {
     builder b = { .v = v };
-    b.scratch = rti_pool_take_array(&v->pool, v->count + 1, sizeof *b.scratch);
+    b.scratch = rti_pool_take_array(v->building, v->count + 1, sizeof *b.scratch);
     v->order = rti_pool_take_array(&v->pool, v->count + 1, sizeof *v->order);
     uint32_t used = 0;
     for (uint32_t i = 0; i < v->count; i++) {
@@ -108,8 +108,8 @@ static void build_trie(rt_vocabulary *v)
         if (size > 0 && size <= RTI_TOKEN_BYTES_MAX) v->order[used++] = i;
     }
     v->node_capacity = RTI_MAX(v->count * 2, 16u);
-    v->nodes = rti_pool_take_array(&v->pool, v->node_capacity, sizeof *v->nodes);
-    add_node(v, 0, 0, 0, used);
+    v->nodes = rti_pool_take_array(v->building, v->node_capacity, sizeof *v->nodes);
+    add_node(v, 0, 0, used);
     // Depth-first with the next sibling to visit on a stack of our own.
     uint32_t at[RTI_TOKEN_BYTES_MAX + 2], left[RTI_TOKEN_BYTES_MAX + 2], depth = 0;
     add_children(&b, 0, 0);
@@ -128,6 +128,9 @@ static void build_trie(rt_vocabulary *v)
         at[depth] = v->nodes[node].first;
         left[depth] = v->nodes[node].children;
     }
+    rti_trie_node *kept = rti_pool_take_array(&v->pool, v->node_count, sizeof *kept);
+    memcpy(kept, v->nodes, v->node_count * sizeof *kept);
+    v->nodes = kept;
     for (uint32_t i = v->node_count; i-- > 0;) { // children come after their parent
         rti_trie_node *n = &v->nodes[i];
         if (i != 0) {
@@ -236,7 +239,7 @@ static void build_tails(rt_vocabulary *v)
     uint32_t at[RTI_TOKEN_BYTES_MAX + 2], left[RTI_TOKEN_BYTES_MAX + 2], depth = 0;
     at[0] = v->nodes[0].first;
     left[0] = v->nodes[0].children;
-    uint32_t *node_depth = rti_pool_take_array(&v->pool, v->node_count, sizeof *node_depth);
+    uint32_t *node_depth = rti_pool_take_array(v->building, v->node_count, sizeof *node_depth);
     for (;;) {
         if (left[depth] == 0) {
             if (depth == 0) break;
@@ -320,15 +323,21 @@ rt_result rti_vocabulary_create_from_bytes(const rt_host *host, const char *cons
     v->words = (uint32_t)((count + 31) / 32);
     v->end = end;
     rti_pool_begin(&v->pool, &filled, SIZE_MAX / 2);
+    rti_pool building;
+    rti_pool_begin(&building, &filled, SIZE_MAX / 2);
+    v->building = &building;
     jmp_buf way_out;
-    v->pool.way_out = &way_out;
+    v->pool.way_out = building.way_out = &way_out;
     if (setjmp(way_out) != 0) {
-        rt_result result = v->pool.result;
+        rt_result result = v->pool.result != RT_OK ? v->pool.result : building.result;
+        rti_pool_end(&building);
         rti_pool_end(&v->pool);
         rti_release(&filled, v, sizeof *v);
         return result;
     }
     fill(v, pieces, sizes);
+    rti_pool_end(&building);
+    v->building = NULL;
     v->pool.way_out = NULL;
     pthread_mutex_init(&v->lock, NULL);
     *vocabulary = v;

@@ -23,7 +23,6 @@ typedef struct rti_trie_node {
     uint32_t from, to;     // tokens at or below: order[from .. to)
     uint16_t children;
     uint8_t byte;
-    uint8_t depth_low;     // depth modulo 256
     bool high;             // a byte of 128 or more at or below
     bool doubled;          // other tokens have the same bytes as `token`
     bool has_space;        // a character at or below that is white space and not ASCII (rti_is_high_space)
@@ -80,6 +79,7 @@ struct rt_vocabulary {
     uint32_t quote_count;
 
     rti_pool pool;
+    rti_pool *building; // what is needed while building only
     // Token sets of strings without any condition: the same in all grammars (grammar/token_set.h).
     pthread_mutex_t lock;
     _Atomic(void *) free_sets;

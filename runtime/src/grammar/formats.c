@@ -89,12 +89,12 @@ static const struct {
     { "regex", RX_NEXT(RX_NEXT(RX_NEXT(RX_0))), 0 },
 };
 
-rti_regex rti_format_term(rti_compiler *c, const char *name, uint32_t size)
+rti_regex rti_format_term(rti_compiler *c, uint32_t place, const char *name, uint32_t size)
 {
     rti_regexes *r = &c->g->regexes;
     for (size_t i = 0; i < RTI_COUNT(formats); i++) {
         if (size == 12 && memcmp(name, "idn-hostname", size) == 0) {
-            rti_pool_fail(c->pool, RT_ERROR_UNSUPPORTED, "%s: format: idn-hostname is not supported", c->where);
+            rti_refuse(c, RT_ERROR_UNSUPPORTED, place, "idn-hostname is not supported");
         }
         if (strlen(formats[i].name) != size || memcmp(formats[i].name, name, size) != 0) continue;
         if (c->formats[i] == 0) {

@@ -1,146 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "grammar/machine.h"
 
+#include "grammar/containers.h"
 #include "grammar/trigger.h"
 #include "grammar/unseen.h"
 
 #include <string.h>
-
-enum { FIRST_BUCKETS = 256 };
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Memory: threads, frames, seen keys
-// ---------------------------------------------------------------------------------------------------------------------
-
-static bool reserve(rti_machine *m, void **items, uint32_t *capacity, uint32_t needed, size_t item_size)
-{
-    size_t room = *capacity;
-    if (needed <= room) return true;
-    if (!rti_array_reserve(&m->host, items, &room, needed, item_size)) {
-        if (m->error == RT_OK) m->error = rti_fail(&m->host, RT_ERROR_OUT_OF_MEMORY, "grammar: no memory for a matcher");
-        return false;
-    }
-    *capacity = (uint32_t)room;
-    return true;
-}
-
-rti_thread *rti_machine_push(rti_machine *m)
-{
-    static _Thread_local rti_thread nowhere;
-    if (!reserve(m, (void **)&m->threads, &m->thread_capacity, m->thread_count + 1, sizeof *m->threads)) return &nowhere;
-    rti_thread *t = &m->threads[m->thread_count++];
-    memset(t, 0, sizeof *t);
-    t->t = RTI_OUTSIDE;
-    return t;
-}
-
-static uint64_t frame_hash(const rti_frame *f)
-{
-    return rti_hash_bytes(f, offsetof(rti_frame, next), 31);
-}
-
-static bool rehash_frames(rti_machine *m)
-{
-    uint32_t wanted = m->frame_bucket_count == 0 ? FIRST_BUCKETS : m->frame_bucket_count * 2;
-    uint32_t *buckets = rti_allocate(&m->host, wanted * sizeof *buckets);
-    if (buckets == NULL) {
-        if (m->error == RT_OK) m->error = rti_fail(&m->host, RT_ERROR_OUT_OF_MEMORY, "grammar: no memory for a matcher");
-        return false;
-    }
-    memset(buckets, 0xFF, wanted * sizeof *buckets);
-    rti_release(&m->host, m->frame_buckets, m->frame_bucket_count * sizeof *buckets);
-    m->frame_buckets = buckets;
-    m->frame_bucket_count = wanted;
-    for (uint32_t i = 0; i < m->frame_count; i++) {
-        uint32_t *bucket = &buckets[frame_hash(&m->frames[i]) & (wanted - 1)];
-        m->frames[i].next = *bucket;
-        *bucket = i;
-    }
-    return true;
-}
-
-static uint32_t intern_frame(rti_machine *m, rti_frame f)
-{
-    if (m->frame_count * 2 >= m->frame_bucket_count && !rehash_frames(m)) return 0;
-    uint32_t *bucket = &m->frame_buckets[frame_hash(&f) & (m->frame_bucket_count - 1)];
-    for (uint32_t i = *bucket; i != UINT32_MAX; i = m->frames[i].next) {
-        if (memcmp(&m->frames[i], &f, offsetof(rti_frame, next)) == 0) return i;
-    }
-    if (!reserve(m, (void **)&m->frames, &m->frame_capacity, m->frame_count + 1, sizeof *m->frames)) return 0;
-    uint32_t id = m->frame_count++;
-    f.next = *bucket;
-    *bucket = id;
-    m->frames[id] = f;
-    return id;
-}
-
-bool rti_is_seen(const rti_machine *m, uint32_t list, uint64_t hash)
-{
-    for (; list != 0; list = m->seen[list].before) {
-        if (m->seen[list].hash == hash) return true;
-    }
-    return false;
-}
-
-// `counts`: towards the length of the list.
-static uint32_t add_seen(rti_machine *m, uint32_t list, uint64_t hash, bool counts)
-{
-    uint64_t own = rti_hash_mix(hash, list);
-    uint32_t *bucket = &m->seen_buckets[own & (m->seen_bucket_count - 1)];
-    for (uint32_t i = *bucket; i != UINT32_MAX; i = m->seen[i].next) {
-        if (m->seen[i].hash == hash && m->seen[i].before == list) return i;
-    }
-    if (!reserve(m, (void **)&m->seen, &m->seen_capacity, m->seen_count + 1, sizeof *m->seen)) return 0;
-    uint32_t id = m->seen_count++;
-    m->seen[id] = (rti_seen){ .hash = hash, .before = list, .length = m->seen[list].length + counts, .next = *bucket };
-    *bucket = id;
-    return id;
-}
-
-rti_machine_mark rti_machine_here(const rti_machine *m)
-{
-    return (rti_machine_mark){ m->frame_count, m->seen_count };
-}
-
-void rti_machine_forget(rti_machine *m, rti_machine_mark mark)
-{
-    while (m->frame_count > mark.frames) {
-        const rti_frame *f = &m->frames[--m->frame_count];
-        m->frame_buckets[frame_hash(f) & (m->frame_bucket_count - 1)] = f->next;
-    }
-    while (m->seen_count > mark.seen) {
-        const rti_seen *s = &m->seen[--m->seen_count];
-        m->seen_buckets[rti_hash_mix(s->hash, s->before) & (m->seen_bucket_count - 1)] = s->next;
-    }
-}
-
-rt_result rti_machine_begin(rti_machine *m, rt_grammar *g, const rt_host *host)
-{
-    memset(m, 0, sizeof *m);
-    m->g = g;
-    m->host = *host;
-    m->seen_bucket_count = 64;
-    m->seen_buckets = rti_allocate(host, m->seen_bucket_count * sizeof *m->seen_buckets);
-    if (m->seen_buckets == NULL) {
-        m->seen_bucket_count = 0;
-        return rti_fail(host, RT_ERROR_OUT_OF_MEMORY, "grammar: no memory for a matcher");
-    }
-    memset(m->seen_buckets, 0xFF, m->seen_bucket_count * sizeof *m->seen_buckets);
-    if (!reserve(m, (void **)&m->seen, &m->seen_capacity, 16, sizeof *m->seen)) return m->error;
-    m->seen[0] = (rti_seen){ 0 };
-    m->seen_count = 1;
-    intern_frame(m, (rti_frame){ .kind = RTI_FRAME_ROOT });
-    return m->error;
-}
-
-void rti_machine_end(rti_machine *m)
-{
-    rti_release(&m->host, m->threads, m->thread_capacity * sizeof *m->threads);
-    rti_release(&m->host, m->frames, m->frame_capacity * sizeof *m->frames);
-    rti_release(&m->host, m->frame_buckets, m->frame_bucket_count * sizeof *m->frame_buckets);
-    rti_release(&m->host, m->seen, m->seen_capacity * sizeof *m->seen);
-    rti_release(&m->host, m->seen_buckets, m->seen_bucket_count * sizeof *m->seen_buckets);
-}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Building under the lock
@@ -220,225 +85,6 @@ static uint32_t next_number(rti_machine *m, rti_number_lexer *lexer, uint32_t st
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Objects
-// ---------------------------------------------------------------------------------------------------------------------
-
-static const rti_object *object_of(const rti_machine *m, const rti_frame *f)
-{
-    return &m->g->objects[f->block];
-}
-
-static uint32_t next_required(const rti_machine *m, const rti_object *o, uint32_t position)
-{
-    return m->g->positions[o->next_required + position];
-}
-
-// Properties in any order have a bit each; past those they are noted among the keys that were seen.
-static uint64_t property_hash(uint32_t index)
-{
-    return rti_hash_mix(index, 0x70726F70) | 1;
-}
-
-static bool free_property(const rti_machine *m, const rti_object *o, const rti_frame *f, uint32_t p)
-{
-    uint32_t index = p - o->ordered_count;
-    if (index < RTI_FREE_MAX) return (f->seen >> index & 1) == 0;
-    return !rti_is_seen(m, f->seen_keys, property_hash(index));
-}
-
-static uint32_t required_free_left(const rti_machine *m, const rti_object *o, const rti_frame *f)
-{
-    uint32_t count = (uint32_t)__builtin_popcountll(o->required_free & ~f->seen);
-    for (uint32_t p = o->ordered_count + RTI_FREE_MAX; p < o->property_count; p++) {
-        count += m->g->properties[o->properties + p].required && free_property(m, o, f, p);
-    }
-    return count;
-}
-
-static uint32_t required_left(const rti_machine *m, const rti_object *o, const rti_frame *f)
-{
-    uint32_t count = required_free_left(m, o, f);
-    for (uint32_t p = next_required(m, o, f->position); p < o->ordered_count; p = next_required(m, o, p + 1)) count++;
-    return count;
-}
-
-static bool marks_in(const rti_machine *m, uint32_t first, uint32_t count, uint32_t mark)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if ((m->g->variants[first + i].marks & mark) != 0) return true;
-    }
-    return false;
-}
-
-// Whether an object in this state, between two members, can still become a whole one.
-static bool object_can_finish(const rti_machine *m, const rti_object *o, const rti_frame *f)
-{
-    const rt_grammar *g = m->g;
-    if (o->maximum != RTI_NO_MAXIMUM && f->count + required_left(m, o, f) > o->maximum) return false;
-    if (f->count < o->minimum && o->other_room != RTI_NO_MAXIMUM) {
-        uint32_t available = o->other_room - RTI_MIN(o->other_room, m->seen[f->seen_keys].length);
-        for (uint32_t p = f->position; p < o->property_count; p++) {
-            available += g->properties[o->properties + p].variant_count != 0 && (p < o->ordered_count || free_property(m, o, f, p));
-        }
-        if (f->count + available < o->minimum) return false;
-    }
-    for (uint32_t i = 0; i < o->condition_count; i++) {
-        if ((f->marks >> i & 1) != 0) continue;
-        if (o->maximum != RTI_NO_MAXIMUM && f->count >= o->maximum) return false;
-        bool can = false;
-        for (uint32_t p = f->position; p < o->property_count && !can; p++) {
-            const rti_property *x = &g->properties[o->properties + p];
-            can = (p < o->ordered_count || free_property(m, o, f, p)) && marks_in(m, x->variants, x->variant_count, 1u << i);
-        }
-        for (uint32_t k = 0; k < o->class_count && !can; k++) {
-            const rti_key_class *x = &g->classes[o->classes + k];
-            can = marks_in(m, x->variants, x->variant_count, 1u << i);
-        }
-        if (!can) return false;
-    }
-    return true;
-}
-
-static bool object_can_close(const rti_machine *m, const rti_frame *f)
-{
-    const rti_object *o = object_of(m, f);
-    if (next_required(m, o, f->position) != o->ordered_count || required_free_left(m, o, f) != 0) return false;
-    return f->count >= o->minimum && f->marks == (1u << o->condition_count) - 1;
-}
-
-// The state after property `p` (UINT32_MAX: another key) was read as this variant; false: then it could not finish.
-static bool after_member(const rti_machine *m, const rti_frame *f, uint32_t p, uint32_t marks, rti_frame *out)
-{
-    const rti_object *o = object_of(m, f);
-    *out = *f;
-    out->marks |= marks;
-    if (o->minimum != 0 || o->maximum != RTI_NO_MAXIMUM) out->count++;
-    if (o->maximum == RTI_NO_MAXIMUM && out->count > o->minimum) out->count = o->minimum;
-    if (p < o->ordered_count) {
-        out->position = p + 1;
-    } else {
-        out->position = o->ordered_count;
-        if (p != UINT32_MAX && p - o->ordered_count < RTI_FREE_MAX) out->seen |= 1ull << (p - o->ordered_count);
-    }
-    if (o->minimum == 0 && o->maximum == RTI_NO_MAXIMUM && o->condition_count == 0) return true;
-    return object_can_finish(m, o, out);
-}
-
-static bool deep_enough(const rti_machine *m, const rti_frame *f, uint32_t node)
-{
-    return m->g->nodes[node].height + f->depth <= m->g->max_depth;
-}
-
-static bool variant_allowed(const rti_machine *m, const rti_frame *f, uint32_t p, const rti_variant *v)
-{
-    rti_frame after;
-    return deep_enough(m, f, v->node) && after_member(m, f, p, v->marks, &after);
-}
-
-static bool property_allowed(const rti_machine *m, const rti_frame *f, uint32_t p)
-{
-    const rti_object *o = object_of(m, f);
-    const rti_property *x = &m->g->properties[o->properties + p];
-    uint32_t required = next_required(m, o, f->position);
-    if (p < o->ordered_count ? p < f->position || p > required : required != o->ordered_count || !free_property(m, o, f, p)) return false;
-    for (uint32_t i = 0; i < x->variant_count; i++) {
-        if (variant_allowed(m, f, p, &m->g->variants[x->variants + i])) return true;
-    }
-    return false;
-}
-
-static bool class_allowed(const rti_machine *m, const rti_frame *f, const rti_key_class *x)
-{
-    const rti_object *o = object_of(m, f);
-    if (next_required(m, o, f->position) != o->ordered_count) return false;
-    for (uint32_t i = 0; i < x->variant_count; i++) {
-        if (variant_allowed(m, f, UINT32_MAX, &m->g->variants[x->variants + i])) return true;
-    }
-    return false;
-}
-
-static bool keys_below(const rti_machine *m, const rti_frame *f, uint32_t place)
-{
-    const rti_literal *l = &m->g->literals[place];
-    for (uint32_t i = l->from; i < l->to; i++) {
-        if (property_allowed(m, f, m->g->key_order[i])) return true;
-    }
-    return false;
-}
-
-static bool object_can_grow(const rti_machine *m, const rti_frame *f)
-{
-    const rti_object *o = object_of(m, f);
-    if (o->keys != 0 && keys_below(m, f, o->keys)) return true;
-    for (uint32_t i = 0; i < o->class_count; i++) {
-        if (class_allowed(m, f, &m->g->classes[o->classes + i])) return true;
-    }
-    return false;
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Arrays
-// ---------------------------------------------------------------------------------------------------------------------
-
-static const rti_array *array_of(const rti_machine *m, const rti_frame *f)
-{
-    return &m->g->arrays[f->block];
-}
-
-static uint32_t lane(uint64_t counts, uint32_t i)
-{
-    return (uint32_t)(counts >> (16 * i)) & 0xFFFF;
-}
-
-static bool array_can_close(const rti_machine *m, const rti_frame *f)
-{
-    const rti_array *a = array_of(m, f);
-    if (f->count < a->minimum) return false;
-    for (uint32_t i = 0; i < a->condition_count; i++) {
-        if (lane(f->seen, i) < a->condition_minimum[i]) return false;
-    }
-    return true;
-}
-
-// The state after one more item that counts for the conditions in `marks`.
-static bool after_item(const rti_machine *m, const rti_frame *f, uint32_t marks, rti_frame *out)
-{
-    const rti_array *a = array_of(m, f);
-    *out = *f;
-    uint32_t top = RTI_MAX(a->prefix_count, a->maximum == RTI_NO_MAXIMUM ? a->minimum : a->maximum);
-    if (f->count >= a->maximum) return false;
-    if (out->count < top) out->count++;
-    if (out->position < a->prefix_count) out->position++;
-    for (uint32_t i = 0; i < a->condition_count; i++) {
-        uint32_t count = lane(f->seen, i), cap = a->condition_maximum[i] == RTI_NO_MAXIMUM ? a->condition_minimum[i] : a->condition_maximum[i];
-        if ((marks >> i & 1) != 0) {
-            if (count >= a->condition_maximum[i]) return false;
-            if (count < cap) out->seen += 1ull << (16 * i);
-            count = RTI_MIN(count + 1, cap);
-        }
-        if (count >= a->condition_minimum[i]) continue;
-        // Enough places must be left for what is still missing.
-        uint32_t missing = a->condition_minimum[i] - count;
-        if (a->maximum != RTI_NO_MAXIMUM && missing > a->maximum - out->count) return false;
-        if (a->condition_last[i] != RTI_NO_MAXIMUM && (out->position >= a->condition_last[i] || missing > a->condition_last[i] - out->position)) return false;
-    }
-    return true;
-}
-
-static bool array_can_grow(rti_machine *m, const rti_frame *f)
-{
-    const rti_array *a = array_of(m, f);
-    const rti_variants *items = &m->g->item_variants[a->items + f->position];
-    for (uint32_t i = 0; i < items->count; i++) {
-        const rti_variant *v = &m->g->variants[items->first + i];
-        rti_frame after;
-        if (!deep_enough(m, f, v->node) || !after_item(m, f, v->marks, &after)) continue;
-        if (!a->unique || f->seen_keys == 0 || rti_unseen_value(m, f->seen_keys, &m->g->nodes[v->node])) return true;
-    }
-    return false;
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
 // Steps
 // ---------------------------------------------------------------------------------------------------------------------
 
@@ -454,8 +100,8 @@ static void push_plain(rti_machine *m, rti_thread_kind kind, uint32_t frame, uin
 static uint32_t note_item(rti_machine *m, uint32_t frame, uint64_t hash)
 {
     rti_frame f = m->frames[frame];
-    f.seen_keys = add_seen(m, f.seen_keys, hash, true);
-    return intern_frame(m, f);
+    f.seen_keys = rti_seen_add(m, f.seen_keys, hash, true);
+    return rti_frame_intern(m, f);
 }
 
 static void complete(rti_machine *m, uint32_t frame, uint64_t hash)
@@ -478,13 +124,13 @@ static void push_member(rti_machine *m, uint32_t frame, uint32_t p, uint32_t var
     for (uint32_t i = 0; i < count; i++) {
         const rti_variant v = m->g->variants[variants + i];
         rti_frame after;
-        if (!deep_enough(m, &f, v.node) || !after_member(m, &f, p, v.marks, &after)) continue;
-        uint32_t free_index = p == UINT32_MAX ? 0 : p - object_of(m, &f)->ordered_count;
-        if (p != UINT32_MAX && p >= object_of(m, &f)->ordered_count && free_index >= RTI_FREE_MAX) {
-            after.seen_keys = add_seen(m, after.seen_keys, property_hash(free_index), false);
+        if (!rti_deep_enough(m, &f, v.node) || !rti_after_member(m, &f, p, v.marks, &after)) continue;
+        uint32_t free_index = p == UINT32_MAX ? 0 : p - rti_object_of(m, &f)->ordered_count;
+        if (p != UINT32_MAX && p >= rti_object_of(m, &f)->ordered_count && free_index >= RTI_FREE_MAX) {
+            after.seen_keys = rti_seen_add(m, after.seen_keys, rti_property_hash(free_index), false);
         }
-        if (hash != 0) after.seen_keys = add_seen(m, after.seen_keys, hash, true);
-        push_plain(m, RTI_THREAD_COLON, intern_frame(m, after), v.node);
+        if (hash != 0) after.seen_keys = rti_seen_add(m, after.seen_keys, hash, true);
+        push_plain(m, RTI_THREAD_COLON, rti_frame_intern(m, after), v.node);
     }
 }
 
@@ -503,14 +149,14 @@ void rti_machine_close_string(rti_machine *m, const rti_thread *thread)
 static void open_keys(rti_machine *m, uint32_t frame)
 {
     const rti_frame f = m->frames[frame];
-    const rti_object *o = object_of(m, &f);
+    const rti_object *o = rti_object_of(m, &f);
     if (o->keys != 0) {
         uint32_t child = m->g->literals[o->keys].first; // the quote
-        if (keys_below(m, &f, child)) push_plain(m, RTI_THREAD_KEY, frame, child);
+        if (rti_keys_below(m, &f, child)) push_plain(m, RTI_THREAD_KEY, frame, child);
     }
     for (uint32_t i = 0; i < o->class_count; i++) {
         const rti_key_class *x = &m->g->classes[o->classes + i];
-        if (!class_allowed(m, &f, x)) continue;
+        if (!rti_class_allowed(m, &f, x)) continue;
         rti_thread *t = rti_machine_push(m);
         t->kind = RTI_THREAD_KEY_STRING;
         t->frame = frame;
@@ -579,7 +225,7 @@ static void open_containers(rti_machine *m, const rti_thread *t, const rti_node 
         for (uint32_t i = 0; i < node->object_count; i++) {
             const rti_object *o = &m->g->objects[node->objects + i];
             if (o->height == UINT32_MAX || o->height + depth > m->g->max_depth) continue;
-            uint32_t frame = intern_frame(m, (rti_frame){ .kind = RTI_FRAME_OBJECT, .parent = t->frame, .block = node->objects + i, .depth = depth });
+            uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_OBJECT, .parent = t->frame, .block = node->objects + i, .depth = depth });
             push_plain(m, RTI_THREAD_OBJECT_OPEN, frame, 0);
         }
         return;
@@ -587,7 +233,7 @@ static void open_containers(rti_machine *m, const rti_thread *t, const rti_node 
     for (uint32_t i = 0; i < node->array_count; i++) {
         const rti_array *a = &m->g->arrays[node->arrays + i];
         if (a->height == UINT32_MAX || a->height + depth > m->g->max_depth) continue;
-        uint32_t frame = intern_frame(m, (rti_frame){ .kind = RTI_FRAME_ARRAY, .parent = t->frame, .block = node->arrays + i, .depth = depth });
+        uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_ARRAY, .parent = t->frame, .block = node->arrays + i, .depth = depth });
         push_plain(m, RTI_THREAD_ARRAY_OPEN, frame, 0);
     }
 }
@@ -619,13 +265,13 @@ static void step_value(rti_machine *m, const rti_thread *t, uint8_t byte)
 static void push_items(rti_machine *m, uint32_t frame, uint8_t byte)
 {
     const rti_frame f = m->frames[frame];
-    const rti_array *a = array_of(m, &f);
+    const rti_array *a = rti_array_of(m, &f);
     const rti_variants items = m->g->item_variants[a->items + f.position];
     for (uint32_t i = 0; i < items.count; i++) {
         const rti_variant v = m->g->variants[items.first + i];
         rti_frame after;
-        if (!deep_enough(m, &f, v.node) || !after_item(m, &f, v.marks, &after)) continue;
-        rti_thread value = { .kind = RTI_THREAD_VALUE, .frame = intern_frame(m, after), .a = v.node, .t = RTI_OUTSIDE, .h = a->unique };
+        if (!rti_deep_enough(m, &f, v.node) || !rti_after_item(m, &f, v.marks, &after)) continue;
+        rti_thread value = { .kind = RTI_THREAD_VALUE, .frame = rti_frame_intern(m, after), .a = v.node, .t = RTI_OUTSIDE, .h = a->unique };
         step_value(m, &value, byte);
     }
 }
@@ -634,13 +280,13 @@ static void step_after(rti_machine *m, const rti_thread *t, uint8_t byte)
 {
     const rti_frame f = m->frames[t->frame];
     if (f.kind == RTI_FRAME_OBJECT) {
-        if (byte == '}' && object_can_close(m, &f)) close_container(m, t->frame);
-        if (byte == ',' && object_can_grow(m, &f)) {
+        if (byte == '}' && rti_object_can_close(m, &f)) close_container(m, t->frame);
+        if (byte == ',' && rti_object_can_grow(m, &f)) {
             push_plain(m, m->g->spacing == RT_JSON_SPACED ? RTI_THREAD_COMMA_SPACE : RTI_THREAD_KEY_OPEN, t->frame, 0);
         }
     } else if (f.kind == RTI_FRAME_ARRAY) {
-        if (byte == ']' && array_can_close(m, &f)) close_container(m, t->frame);
-        if (byte == ',' && array_can_grow(m, &f)) {
+        if (byte == ']' && rti_array_can_close(m, &f)) close_container(m, t->frame);
+        if (byte == ',' && rti_array_can_grow(m, &f)) {
             push_plain(m, m->g->spacing == RT_JSON_SPACED ? RTI_THREAD_COMMA_SPACE : RTI_THREAD_ITEM, t->frame, 0);
         }
     }
@@ -655,9 +301,9 @@ static void step_key(rti_machine *m, const rti_thread *t, uint8_t byte)
     const rti_frame f = m->frames[t->frame];
     if (g->literals[child].final) {
         uint32_t p = g->literals[child].value;
-        const rti_property *x = &g->properties[object_of(m, &f)->properties + p];
-        if (property_allowed(m, &f, p)) push_member(m, t->frame, p, x->variants, x->variant_count, 0);
-    } else if (keys_below(m, &f, child)) {
+        const rti_property *x = &g->properties[rti_object_of(m, &f)->properties + p];
+        if (rti_property_allowed(m, &f, p)) push_member(m, t->frame, p, x->variants, x->variant_count, 0);
+    } else if (rti_keys_below(m, &f, child)) {
         push_plain(m, RTI_THREAD_KEY, t->frame, child);
     }
 }
@@ -709,7 +355,7 @@ static void step_thread(rti_machine *m, const rti_thread *t, uint8_t byte)
         break;
     case RTI_THREAD_OBJECT_OPEN:
         if (byte == '"') open_keys(m, t->frame);
-        if (byte == '}' && object_can_close(m, &m->frames[t->frame])) close_container(m, t->frame);
+        if (byte == '}' && rti_object_can_close(m, &m->frames[t->frame])) close_container(m, t->frame);
         break;
     case RTI_THREAD_COLON:
         if (byte == ':') push_plain(m, spaced ? RTI_THREAD_COLON_SPACE : RTI_THREAD_VALUE, t->frame, t->a);
@@ -721,7 +367,7 @@ static void step_thread(rti_machine *m, const rti_thread *t, uint8_t byte)
         if (byte == ' ') push_plain(m, m->frames[t->frame].kind == RTI_FRAME_OBJECT ? RTI_THREAD_KEY_OPEN : RTI_THREAD_ITEM, t->frame, 0);
         break;
     case RTI_THREAD_ARRAY_OPEN:
-        if (byte == ']' && array_can_close(m, &m->frames[t->frame])) close_container(m, t->frame);
+        if (byte == ']' && rti_array_can_close(m, &m->frames[t->frame])) close_container(m, t->frame);
         push_items(m, t->frame, byte);
         break;
     case RTI_THREAD_ITEM: push_items(m, t->frame, byte); break;

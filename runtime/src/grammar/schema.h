@@ -189,7 +189,7 @@ typedef void rti_literal_sink(rti_compiler *c, void *user, const char *text, uin
 void rti_string_set_split(rti_compiler *c, rti_set set, rti_regex term, const uint32_t *excluded, uint32_t excluded_count,
                           rti_terminal_sink *terminals, rti_literal_sink *literals, void *user);
 // formats.c: RTI_REGEX_NOTHING: not a known format
-rti_regex rti_format_term(rti_compiler *c, const char *name, uint32_t size);
+rti_regex rti_format_term(rti_compiler *c, uint32_t place, const char *name, uint32_t size);
 bool rti_format_integer(const char *name, uint32_t size, const char **low, const char **high);
 
 #endif

@@ -284,7 +284,7 @@ static rti_set keywords(rti_compiler *c, const rti_schema *s, bool denied)
     }
     if (rti_schema_has(s, RTI_KEYWORD_format) && c->json.values[s->at[RTI_KEYWORD_format]].kind == RTI_JSON_STRING) {
         const rti_json_value *v = &c->json.values[s->at[RTI_KEYWORD_format]];
-        term = rti_format_term(c, c->json.text + v->text, v->text_size);
+        term = rti_format_term(c, s->at[RTI_KEYWORD_format], c->json.text + v->text, v->text_size);
         if (term != RTI_REGEX_NOTHING) {
             if (denied) term = rti_regex_not(&c->g->regexes, term);
             set = add(c, set, of_alternative(c, term, 0, RTI_NO_MAXIMUM), denied);

@@ -1,0 +1,220 @@
+// What may come next in an open object or array, and whether it can still become a whole one.
+// SPDX-License-Identifier: MIT
+#include "grammar/containers.h"
+#include "grammar/unseen.h"
+
+const rti_object *rti_object_of(const rti_machine *m, const rti_frame *f)
+{
+    return &m->g->objects[f->block];
+}
+
+static uint32_t next_required(const rti_machine *m, const rti_object *o, uint32_t position)
+{
+    return m->g->positions[o->next_required + position];
+}
+
+// Properties in any order have a bit each; past those they are noted among the keys that were seen.
+uint64_t rti_property_hash(uint32_t index)
+{
+    return rti_hash_mix(index, 0x70726F70) | 1;
+}
+
+static bool free_property(const rti_machine *m, const rti_object *o, const rti_frame *f, uint32_t p)
+{
+    uint32_t index = p - o->ordered_count;
+    if (index < RTI_FREE_MAX) return (f->seen >> index & 1) == 0;
+    return !rti_is_seen(m, f->seen_keys, rti_property_hash(index));
+}
+
+static uint32_t required_free_left(const rti_machine *m, const rti_object *o, const rti_frame *f)
+{
+    uint32_t count = (uint32_t)__builtin_popcountll(o->required_free & ~f->seen);
+    for (uint32_t p = o->ordered_count + RTI_FREE_MAX; p < o->property_count; p++) {
+        count += m->g->properties[o->properties + p].required && free_property(m, o, f, p);
+    }
+    return count;
+}
+
+static uint32_t required_left(const rti_machine *m, const rti_object *o, const rti_frame *f)
+{
+    uint32_t count = required_free_left(m, o, f);
+    for (uint32_t p = next_required(m, o, f->position); p < o->ordered_count; p = next_required(m, o, p + 1)) count++;
+    return count;
+}
+
+static bool marks_in(const rti_machine *m, uint32_t first, uint32_t count, uint32_t mark)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if ((m->g->variants[first + i].marks & mark) != 0) return true;
+    }
+    return false;
+}
+
+// Whether an object in this state, between two members, can still become a whole one.
+static bool object_can_finish(const rti_machine *m, const rti_object *o, const rti_frame *f)
+{
+    const rt_grammar *g = m->g;
+    if (o->maximum != RTI_NO_MAXIMUM && f->count + required_left(m, o, f) > o->maximum) return false;
+    if (f->count < o->minimum && o->other_room != RTI_NO_MAXIMUM) {
+        uint32_t available = o->other_room - RTI_MIN(o->other_room, m->seen[f->seen_keys].length);
+        for (uint32_t p = f->position; p < o->property_count; p++) {
+            available += g->properties[o->properties + p].variant_count != 0 && (p < o->ordered_count || free_property(m, o, f, p));
+        }
+        if (f->count + available < o->minimum) return false;
+    }
+    for (uint32_t i = 0; i < o->condition_count; i++) {
+        if ((f->marks >> i & 1) != 0) continue;
+        if (o->maximum != RTI_NO_MAXIMUM && f->count >= o->maximum) return false;
+        bool can = false;
+        for (uint32_t p = f->position; p < o->property_count && !can; p++) {
+            const rti_property *x = &g->properties[o->properties + p];
+            can = (p < o->ordered_count || free_property(m, o, f, p)) && marks_in(m, x->variants, x->variant_count, 1u << i);
+        }
+        for (uint32_t k = 0; k < o->class_count && !can; k++) {
+            const rti_key_class *x = &g->classes[o->classes + k];
+            can = marks_in(m, x->variants, x->variant_count, 1u << i);
+        }
+        if (!can) return false;
+    }
+    return true;
+}
+
+bool rti_object_can_close(const rti_machine *m, const rti_frame *f)
+{
+    const rti_object *o = rti_object_of(m, f);
+    if (next_required(m, o, f->position) != o->ordered_count || required_free_left(m, o, f) != 0) return false;
+    return f->count >= o->minimum && f->marks == (1u << o->condition_count) - 1;
+}
+
+// The state after property `p` (UINT32_MAX: another key) was read as this variant; false: then it could not finish.
+bool rti_after_member(const rti_machine *m, const rti_frame *f, uint32_t p, uint32_t marks, rti_frame *out)
+{
+    const rti_object *o = rti_object_of(m, f);
+    *out = *f;
+    out->marks |= marks;
+    if (o->minimum != 0 || o->maximum != RTI_NO_MAXIMUM) out->count++;
+    if (o->maximum == RTI_NO_MAXIMUM && out->count > o->minimum) out->count = o->minimum;
+    if (p < o->ordered_count) {
+        out->position = p + 1;
+    } else {
+        out->position = o->ordered_count;
+        if (p != UINT32_MAX && p - o->ordered_count < RTI_FREE_MAX) out->seen |= 1ull << (p - o->ordered_count);
+    }
+    if (o->minimum == 0 && o->maximum == RTI_NO_MAXIMUM && o->condition_count == 0) return true;
+    return object_can_finish(m, o, out);
+}
+
+bool rti_deep_enough(const rti_machine *m, const rti_frame *f, uint32_t node)
+{
+    return m->g->nodes[node].height + f->depth <= m->g->max_depth;
+}
+
+static bool variant_allowed(const rti_machine *m, const rti_frame *f, uint32_t p, const rti_variant *v)
+{
+    rti_frame after;
+    return rti_deep_enough(m, f, v->node) && rti_after_member(m, f, p, v->marks, &after);
+}
+
+bool rti_property_allowed(const rti_machine *m, const rti_frame *f, uint32_t p)
+{
+    const rti_object *o = rti_object_of(m, f);
+    const rti_property *x = &m->g->properties[o->properties + p];
+    uint32_t required = next_required(m, o, f->position);
+    if (p < o->ordered_count ? p < f->position || p > required : required != o->ordered_count || !free_property(m, o, f, p)) return false;
+    for (uint32_t i = 0; i < x->variant_count; i++) {
+        if (variant_allowed(m, f, p, &m->g->variants[x->variants + i])) return true;
+    }
+    return false;
+}
+
+bool rti_class_allowed(const rti_machine *m, const rti_frame *f, const rti_key_class *x)
+{
+    const rti_object *o = rti_object_of(m, f);
+    if (next_required(m, o, f->position) != o->ordered_count) return false;
+    for (uint32_t i = 0; i < x->variant_count; i++) {
+        if (variant_allowed(m, f, UINT32_MAX, &m->g->variants[x->variants + i])) return true;
+    }
+    return false;
+}
+
+bool rti_keys_below(const rti_machine *m, const rti_frame *f, uint32_t place)
+{
+    const rti_literal *l = &m->g->literals[place];
+    for (uint32_t i = l->from; i < l->to; i++) {
+        if (rti_property_allowed(m, f, m->g->key_order[i])) return true;
+    }
+    return false;
+}
+
+bool rti_object_can_grow(const rti_machine *m, const rti_frame *f)
+{
+    const rti_object *o = rti_object_of(m, f);
+    if (o->keys != 0 && rti_keys_below(m, f, o->keys)) return true;
+    for (uint32_t i = 0; i < o->class_count; i++) {
+        if (rti_class_allowed(m, f, &m->g->classes[o->classes + i])) return true;
+    }
+    return false;
+}
+
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Arrays
+// ---------------------------------------------------------------------------------------------------------------------
+
+const rti_array *rti_array_of(const rti_machine *m, const rti_frame *f)
+{
+    return &m->g->arrays[f->block];
+}
+
+static uint32_t lane(uint64_t counts, uint32_t i)
+{
+    return (uint32_t)(counts >> (16 * i)) & 0xFFFF;
+}
+
+bool rti_array_can_close(const rti_machine *m, const rti_frame *f)
+{
+    const rti_array *a = rti_array_of(m, f);
+    if (f->count < a->minimum) return false;
+    for (uint32_t i = 0; i < a->condition_count; i++) {
+        if (lane(f->seen, i) < a->condition_minimum[i]) return false;
+    }
+    return true;
+}
+
+// The state after one more item that counts for the conditions in `marks`.
+bool rti_after_item(const rti_machine *m, const rti_frame *f, uint32_t marks, rti_frame *out)
+{
+    const rti_array *a = rti_array_of(m, f);
+    *out = *f;
+    uint32_t top = RTI_MAX(a->prefix_count, a->maximum == RTI_NO_MAXIMUM ? a->minimum : a->maximum);
+    if (f->count >= a->maximum) return false;
+    if (out->count < top) out->count++;
+    if (out->position < a->prefix_count) out->position++;
+    for (uint32_t i = 0; i < a->condition_count; i++) {
+        uint32_t count = lane(f->seen, i), cap = a->condition_maximum[i] == RTI_NO_MAXIMUM ? a->condition_minimum[i] : a->condition_maximum[i];
+        if ((marks >> i & 1) != 0) {
+            if (count >= a->condition_maximum[i]) return false;
+            if (count < cap) out->seen += 1ull << (16 * i);
+            count = RTI_MIN(count + 1, cap);
+        }
+        if (count >= a->condition_minimum[i]) continue;
+        // Enough places must be left for what is still missing.
+        uint32_t missing = a->condition_minimum[i] - count;
+        if (a->maximum != RTI_NO_MAXIMUM && missing > a->maximum - out->count) return false;
+        if (a->condition_last[i] != RTI_NO_MAXIMUM && (out->position >= a->condition_last[i] || missing > a->condition_last[i] - out->position)) return false;
+    }
+    return true;
+}
+
+bool rti_array_can_grow(rti_machine *m, const rti_frame *f)
+{
+    const rti_array *a = rti_array_of(m, f);
+    const rti_variants *items = &m->g->item_variants[a->items + f->position];
+    for (uint32_t i = 0; i < items->count; i++) {
+        const rti_variant *v = &m->g->variants[items->first + i];
+        rti_frame after;
+        if (!rti_deep_enough(m, f, v->node) || !rti_after_item(m, f, v->marks, &after)) continue;
+        if (!a->unique || f->seen_keys == 0 || rti_unseen_value(m, f->seen_keys, &m->g->nodes[v->node])) return true;
+    }
+    return false;
+}

@@ -125,11 +125,13 @@ static void compare(const char *path, const char *tokens_path, const char *logit
     free(golden.file);
 }
 
-static void judge(const char *name, const figures *worst)
+// `most`: the divergence that is allowed in fast mode.
+static void judge(const char *name, const figures *worst, double most)
 {
-    print_message("%-40s %3zu rows: exact %.2g, fast KL %.2g\n", name, worst->rows, worst->exact, worst->fast);
-    if (!(worst->exact < 3e-4) || !(worst->fast < 0.05))
-        fail_msg("%s: off by %g in exact mode, a divergence of %g in fast mode", name, worst->exact, worst->fast);
+    print_message("%-40s %3zu rows: exact %.2g, fast KL %.2g of %.2g\n", name, worst->rows, worst->exact, worst->fast, most);
+    if (!(worst->exact < 3e-4) || !(worst->fast <= most))
+        fail_msg("%s: off by %g in exact mode, a divergence of %g in fast mode where %g is allowed", name, worst->exact,
+                 worst->fast, most);
 }
 
 static void every_family_is_right(void **state)
@@ -147,7 +149,7 @@ static void every_family_is_right(void **state)
             if (!exists(logits))
                 continue;
             compare(model, tokens, logits, 0, &worst);
-            judge(model, &worst);
+            judge(model, &worst, 0.06); // llama.cpp's worst on these files: 0.059 (yarn)
         }
 }
 
@@ -155,15 +157,25 @@ static void reference_models_are_right(void **state)
 {
     (void)state;
     const char *reference = getenv("REPARTEE_REFERENCE");
-    static const char *const files[][3] = {
-        {"llama-k", "llama-k-mixed.gguf", "gguf-mixed"},      {"llama-k", "llama-k-q4_0.gguf", "gguf-q4_0"},
-        {"llama-k", "llama-k-q4_k_m.gguf", "gguf-q4_k_m"},    {"llama-k", "llama-k-q5_1.gguf", "gguf-q5_1"},
-        {"llama-tied", "hf-bf16", "hf-bf16"},                 {"llama-tied", "llama-tied-q8_0.gguf", "gguf-q8_0"},
-        {"minitron8b", "hf-bf16-shards2", "hf-bf16-shards2"}, {"minitron8b", "minitron8b-f16.gguf", "gguf-f16"},
-        {"minitron8b", "minitron8b-q8_0.gguf", "gguf-q8_0"},  {"nemo", "hf-f32", "hf-f32"},
-        {"nemo", "hf-fp8-tensor", "hf-fp8-tensor"},           {"nemo", "nemo-q8_0.gguf", "gguf-q8_0"},
-        {"nemotron", "hf-bf16", "hf-bf16"},                   {"nemotron", "hf-f32", "hf-f32"},
-        {"nemotron", "nemotron-f32.gguf", "gguf-f32"},        {"nemotron", "nemotron-q8_0.gguf", "gguf-q8_0"},
+    // The last figure: the worst divergence of a row that llama.cpp has on the same file and rows (the one inside llama-cpp-python
+    // 0.3.36, AVX2, no flash attention). It does not read safetensors: those must be next to exact.
+    static const struct { const char *model, *file, *golden; double most; } files[] = {
+        {"llama-k", "llama-k-mixed.gguf", "gguf-mixed", 0.018},
+        {"llama-k", "llama-k-q4_0.gguf", "gguf-q4_0", 0.024},
+        {"llama-k", "llama-k-q4_k_m.gguf", "gguf-q4_k_m", 0.011},
+        {"llama-k", "llama-k-q5_1.gguf", "gguf-q5_1", 0.0061},
+        {"llama-tied", "hf-bf16", "hf-bf16", 1e-4},
+        {"llama-tied", "llama-tied-q8_0.gguf", "gguf-q8_0", 0.0061},
+        {"minitron8b", "hf-bf16-shards2", "hf-bf16-shards2", 1e-4},
+        {"minitron8b", "minitron8b-f16.gguf", "gguf-f16", 1e-4},
+        {"minitron8b", "minitron8b-q8_0.gguf", "gguf-q8_0", 0.0040},
+        {"nemo", "hf-f32", "hf-f32", 1e-4},
+        {"nemo", "hf-fp8-tensor", "hf-fp8-tensor", 1e-4},
+        {"nemo", "nemo-q8_0.gguf", "gguf-q8_0", 0.014},
+        {"nemotron", "hf-bf16", "hf-bf16", 1e-4},
+        {"nemotron", "hf-f32", "hf-f32", 1e-4},
+        {"nemotron", "nemotron-f32.gguf", "gguf-f32", 1e-4},
+        {"nemotron", "nemotron-q8_0.gguf", "gguf-q8_0", 0.0027},
     };
     static const char *const lengths[] = {"1", "7", "33", "200", "3000", "far16"};
     if (!reference || !exists(reference))
@@ -172,14 +184,14 @@ static void reference_models_are_right(void **state)
         figures worst = {0, 0, 0};
         for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++) {
             char model[1024], tokens[1024], logits[1024];
-            snprintf(model, sizeof model, "%s/models/%s/%s", reference, files[i][0], files[i][1]);
-            snprintf(tokens, sizeof tokens, "%s/models/%s/golden/tokens_%s.npy", reference, files[i][0], lengths[n]);
-            snprintf(logits, sizeof logits, "%s/models/%s/golden/%s/logits_%s.npy", reference, files[i][0], files[i][2],
+            snprintf(model, sizeof model, "%s/models/%s/%s", reference, files[i].model, files[i].file);
+            snprintf(tokens, sizeof tokens, "%s/models/%s/golden/tokens_%s.npy", reference, files[i].model, lengths[n]);
+            snprintf(logits, sizeof logits, "%s/models/%s/golden/%s/logits_%s.npy", reference, files[i].model, files[i].golden,
                      lengths[n]);
             if (exists(logits))
                 compare(model, tokens, logits, strcmp(lengths[n], "far16") == 0 ? 131056 : 0, &worst);
         }
-        judge(files[i][1], &worst);
+        judge(files[i].file, &worst, files[i].most);
     }
 }
 

@@ -132,6 +132,7 @@ static bool open_picture(picture *p, bool headless)
     if (headless) {
         SDL_setenv("SDL_VIDEODRIVER", "dummy", 1);
     }
+    SDL_SetHint(SDL_HINT_IME_SHOW_UI, "1");
     if (SDL_Init(SDL_INIT_VIDEO | SDL_INIT_TIMER) != 0) {
         fprintf(stderr, "griffin: SDL does not start: %s (--headless plays without a display)\n", SDL_GetError());
         return false;

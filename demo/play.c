@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// An answer that does not end (a model that cannot keep up with its budget) does not hold up the evening.
+static const double MOST_PATIENCE = 90; // seconds
+
 enum { STEP_WAIT, STEP_WALK, STEP_SAY, STEP_LISTEN, STEP_HEAR, STEP_MEANWHILE, STEP_PICTURE, STEP_KINDS, MAX_STEPS = 512 };
 
 static const char *const step_names[STEP_KINDS] = {"wait", "walk", "say", "listen", "hear", "meanwhile", "picture"};
@@ -118,8 +121,8 @@ static bool take_step(play *p, minds *m, int *direction)
     case STEP_SAY:
         minds_say(m, game_nearest(g), step->text);
         return true;
-    case STEP_LISTEN: return !minds_answering(m);
-    case STEP_HEAR: return !minds_answering(m) || has_spoken(g);
+    case STEP_LISTEN: return !minds_answering(m) || p->since > MOST_PATIENCE;
+    case STEP_HEAR: return !minds_answering(m) || has_spoken(g) || p->since > MOST_PATIENCE;
     case STEP_MEANWHILE:
         for (int i = 0; i < PEOPLE; i++) {
             minds_chatter(m);

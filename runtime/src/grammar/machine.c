@@ -376,10 +376,25 @@ static void step_thread(rti_machine *m, const rti_thread *t, uint8_t byte)
     }
 }
 
-// Drops doubles among the threads from `first` on.
+// Drops doubles among the threads from `first` on; through a table of their hashes where there are many.
 static void drop_doubles(rti_machine *m, uint32_t first)
 {
-    uint32_t used = first;
+    enum { TABLE = 2048, FEW = 12 };
+    uint32_t count = m->thread_count - first, used = first;
+    if (count > FEW && count < TABLE / 2) {
+        uint16_t table[TABLE];
+        memset(table, 0xFF, sizeof table);
+        for (uint32_t i = first; i < m->thread_count; i++) {
+            const rti_thread t = m->threads[i];
+            uint32_t at = (uint32_t)rti_hash_bytes(&t, sizeof t, 3) % TABLE;
+            while (table[at] != 0xFFFF && memcmp(&m->threads[first + table[at]], &t, sizeof t) != 0) at = (at + 1) % TABLE;
+            if (table[at] != 0xFFFF) continue;
+            table[at] = (uint16_t)(used - first);
+            m->threads[used++] = t;
+        }
+        m->thread_count = used;
+        return;
+    }
     for (uint32_t i = first; i < m->thread_count; i++) {
         bool there = false;
         for (uint32_t k = first; k < used && !there; k++) there = memcmp(&m->threads[k], &m->threads[i], sizeof m->threads[0]) == 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { FEW_TOKENS = 12 }; // below a node with so few, stepping is quicker than a set
+#define SET_DONE UINT32_MAX  // in rti_thread.part: a string whose set was used already
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Which bytes a thread can take: a superset, to look at few children
@@ -202,7 +203,29 @@ static void walk_tail(leaving *l, uint32_t tail, uint32_t from, uint32_t to)
     }
 }
 
-static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti_thread *t)
+// Inside equal strings, only in different places: one set, one walk of the tails with all that follows.
+static bool same_string(const rti_thread *a, const rti_thread *b)
+{
+    return a->kind == b->kind && a->a == b->a && a->b == b->b && a->n == b->n && (a->part == 0 || a->part == SET_DONE) && a->t == b->t && a->h == b->h;
+}
+
+// Whether a thread can share the walk of others: nothing about the string's own text has to be looked up.
+static bool can_share(const rti_machine *m, const rti_thread *t)
+{
+    return t->t == RTI_OUTSIDE && (t->h == 0 || m->frames[t->frame].seen_keys == 0);
+}
+
+static bool shared_before(const rti_machine *m, const rti_thread *t, uint32_t from, uint32_t to)
+{
+    if (!can_share(m, t)) return false;
+    for (uint32_t i = from; i < to; i++) {
+        if (same_string(&m->threads[i], t) && can_share(m, &m->threads[i])) return true;
+    }
+    return false;
+}
+
+// threads [from, to): where `t` is from, itself included.
+static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti_thread *t, uint32_t from, uint32_t to)
 {
     rti_machine *m = job->m;
     const rti_terminal *x = &m->g->terminals[t->a];
@@ -218,13 +241,19 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
     rti_thread closed = *t;
     if (closed.h != 0) closed.h = 0x9E3779B97F4A7C15ull; // no string's: which one it is does not matter for the tail
     rti_machine_close_string(m, &closed);
+    for (uint32_t i = from; i < to && !l.each; i++) {
+        rti_thread other = m->threads[i];
+        if (!same_string(&other, t) || (other.frame == t->frame && other.c == t->c) || !can_share(m, &other)) continue;
+        if (other.h != 0) other.h = closed.h;
+        rti_machine_close_string(m, &other);
+    }
     if (m->thread_count > first) walk_tail(&l, 0, first, m->thread_count);
     m->thread_count = first;
     rti_machine_forget(m, mark);
 }
 
 // False: repeats may use up what is left, so every token must be tried.
-static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth)
+static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth, uint32_t from, uint32_t to)
 {
     // Where the classes of keys share out all strings, what stays inside is what stays inside any string.
     rti_machine *m = job->m;
@@ -242,14 +271,14 @@ static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, ui
         const rti_token_set_t *leave = inside == NULL ? NULL : rti_token_set_of(m, job->scratch, t, node, depth, true);
         if (leave == NULL) return true;
         set_inside(job, inside, &any);
-        set_leaving(job, leave, t);
+        set_leaving(job, leave, t, from, to);
         return true;
     }
     const rti_token_set_t *set = rti_token_set_of(job->m, job->scratch, t, node, depth, false);
     if (set == NULL) return true; // the failure is kept
     if (set->finite && t->h != 0 && job->m->frames[t->frame].seen_keys != 0) return false;
     set_inside(job, set, t);
-    set_leaving(job, set, t);
+    set_leaving(job, set, t, from, to);
     return true;
 }
 
@@ -272,7 +301,12 @@ static void enter(rti_mask_job *job, uint32_t child, uint32_t depth, uint32_t fr
         if (n->to - n->from > FEW_TOKENS) {
             for (uint32_t i = first; i < m->thread_count; i++) {
                 rti_thread t = m->threads[i];
-                if (!at_boundary(m, &t) || !set_string(job, &t, child, depth + 1)) m->threads[kept++] = t;
+                if (at_boundary(m, &t) && (shared_before(m, &t, first, i) || set_string(job, &t, child, depth + 1, first, m->thread_count))) {
+                    m->threads[i].part = SET_DONE;
+                }
+            }
+            for (uint32_t i = first; i < m->thread_count; i++) {
+                if (m->threads[i].part != SET_DONE) m->threads[kept++] = m->threads[i];
             }
             m->thread_count = kept;
         }
@@ -386,7 +420,10 @@ bool rti_mask_step(rti_mask_job *job)
     }
     if (job->next_thread < job->to) {
         rti_thread t = m->threads[job->next_thread++];
-        if (at_boundary(m, &t) && set_string(job, &t, 0, 0)) return false;
+        if (at_boundary(m, &t)) {
+            if (shared_before(m, &t, job->from, job->next_thread - 1)) return false;
+            if (set_string(job, &t, 0, 0, job->from, job->to)) return false;
+        }
         *rti_machine_push(m) = t; // behind the rest so far
         job->rest_to = m->thread_count;
         return false;

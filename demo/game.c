@@ -109,7 +109,7 @@ void game_advance(game *g, double seconds, int direction)
     for (int i = 0; i < g->toast_count; i++) {
         g->toasts[i].age += (float)seconds;
     }
-    while (g->toast_count > 0 && g->toasts[g->toast_count - 1].age > 9) {
+    while (g->toast_count > 0 && g->toasts[g->toast_count - 1].age > 15) {
         g->toast_count--;
     }
     g->key_age += g->has_key ? (float)seconds : 0;

@@ -329,7 +329,7 @@ static void draw_toasts(panel *p, const game *g)
     float y = 76;
     for (int i = 0; i < g->toast_count; i++) {
         const toast *t = &g->toasts[i];
-        float in = t->age < 0.3f ? t->age / 0.3f : 1, out = t->age > 8.2f ? (9 - t->age) / 0.8f : 1, alpha = in * (out < 0 ? 0 : out);
+        float in = t->age < 0.3f ? t->age / 0.3f : 1, out = t->age > 14.2f ? (15 - t->age) / 0.8f : 1, alpha = in * (out < 0 ? 0 : out);
         text_style call = mono, result = results[t->kind & 3];
         call.colour.a = result.colour.a = (Uint8)(255 * alpha);
         char words[420];

@@ -99,7 +99,7 @@ static bool has_spoken(const game *g)
 {
     for (int i = 0; i < PEOPLE; i++) {
         const person *p = &g->people[i];
-        if (p->focus && p->mood == MOOD_SPEAKING && (p->shown > 60 || p->ends)) {
+        if (p->focus && p->mood == MOOD_SPEAKING && (p->shown > 36 || p->ends)) {
             return true;
         }
     }

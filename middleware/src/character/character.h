@@ -31,6 +31,7 @@ typedef struct rpi_exchange_text {
 // after another in bytes.
 typedef struct rpi_action {
     bool is_result;
+    uint32_t group, said; // calls only: those of one message have the same number; bytes of the reply said before
     rp_text content;
     rp_text name, call_id; // results only
 } rpi_action;
@@ -38,6 +39,8 @@ typedef struct rpi_action {
 bool rpi_action_add(const rt_host *host, rpi_buffer *actions, const rpi_action *action);
 // The action at *at, which moves on; false at the end.
 bool rpi_action_read(rp_text actions, size_t *at, rpi_action *action);
+// Leaves out a last call that was never answered.
+void rpi_actions_settle(rpi_buffer *actions);
 
 bool rpi_history_reserve(const rt_host *host, rpi_history *history, size_t bytes);
 bool rpi_history_add(const rt_host *host, rpi_history *history, const rpi_exchange_text *text);

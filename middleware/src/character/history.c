@@ -78,13 +78,13 @@ rpi_exchange_text rpi_history_read(const rpi_history *history, size_t index, siz
 }
 
 typedef struct action_head {
-    uint32_t is_result, content_size, name_size, call_id_size;
+    uint32_t is_result, group, said, content_size, name_size, call_id_size;
 } action_head;
 
 bool rpi_action_add(const rt_host *host, rpi_buffer *actions, const rpi_action *action)
 {
     size_t before = actions->size;
-    action_head head = { action->is_result, (uint32_t)action->content.size, (uint32_t)action->name.size,
+    action_head head = { action->is_result, action->group, action->said, (uint32_t)action->content.size, (uint32_t)action->name.size,
                          (uint32_t)action->call_id.size };
     bool added = action->content.size < UINT32_MAX / 2 && rpi_buffer_add(host, actions, (const char *)&head, sizeof head) &&
                  rpi_buffer_add(host, actions, action->content.data, action->content.size) &&
@@ -102,10 +102,20 @@ bool rpi_action_read(rp_text actions, size_t *at, rpi_action *action)
         return false;
     memcpy(&head, actions.data + *at, sizeof head);
     const char *bytes = actions.data + *at + sizeof head;
-    *action = (rpi_action){ head.is_result != 0,
+    *action = (rpi_action){ head.is_result != 0, head.group, head.said,
                             { bytes, head.content_size },
                             { bytes + head.content_size, head.name_size },
                             { bytes + head.content_size + head.name_size, head.call_id_size } };
     *at += sizeof head + head.content_size + head.name_size + head.call_id_size;
     return true;
+}
+
+void rpi_actions_settle(rpi_buffer *actions)
+{
+    rpi_action action;
+    size_t settled = 0;
+    for (size_t at = 0; rpi_action_read((rp_text){ actions->data, actions->size }, &at, &action);)
+        if (action.is_result)
+            settled = at;
+    actions->size = settled;
 }

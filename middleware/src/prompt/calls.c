@@ -204,6 +204,14 @@ static bool is_good_id(rp_text raw)
     return true;
 }
 
+static bool is_taken(const rpi_calls *calls, rp_text raw)
+{
+    for (int i = 0; i < calls->count; i++)
+        if (memcmp(calls->json.data + calls->list[i].id, raw.data + 1, RPI_CALL_ID_SIZE) == 0)
+            return true;
+    return false;
+}
+
 // Adds {"name", "arguments", "id"}; the name is raw JSON or, where `plain`, text.
 static rt_result add_call(rpi_calls *calls, rp_text name, bool plain, rp_text arguments, rp_text id, uint64_t seed)
 {
@@ -228,7 +236,7 @@ static rt_result add_call(rpi_calls *calls, rp_text name, bool plain, rp_text ar
     size_t arguments_end = json->size;
     rpi_text_add_string(json, ", \"id\": \"");
     size_t id_start = json->size;
-    if (is_good_id(id))
+    if (is_good_id(id) && !is_taken(calls, id))
         rpi_text_add(json, id.data + 1, RPI_CALL_ID_SIZE);
     else
         add_id(json, seed, calls->count);

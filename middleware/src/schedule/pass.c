@@ -37,7 +37,7 @@ static bool is_urgent(const rp_world *world, const rpi_turn *turn, uint64_t now_
 static bool wants_rows(const rpi_slot *slot)
 {
     return slot->turn != NULL && slot->passes == 0 && slot->segments_done < slot->segment_count &&
-           (slot->stage != RPI_STAGE_ARGUE || slot->mask_ready);
+           ((slot->stage != RPI_STAGE_ARGUE && slot->stage != RPI_STAGE_WRITE) || slot->mask_ready);
 }
 
 // The rank of a slot, with what it inherits from turns that wait for what it computes.

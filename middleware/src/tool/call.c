@@ -7,29 +7,30 @@
 enum { MOST_ANSWER_BYTES = 1 << 16 };
 
 // Nine letters and digits, as Mistral's formats want them; the same in a replay.
-static void write_call_id(const rpi_slot *slot, char id[10])
+static void write_call_id(const rpi_slot *slot, char id[RPI_CALL_ID_SIZE])
 {
     static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     uint64_t bits = rpi_mix(rpi_mix(slot->character->seed, slot->character->turn_number), (uint64_t)slot->rounds + 1);
-    for (int i = 0; i < 9; i++) {
+    for (int i = 0; i < RPI_CALL_ID_SIZE; i++) {
         id[i] = digits[bits % 62];
         bits /= 62;
     }
-    id[9] = '\0';
 }
 
 static bool add_call_action(rp_world *world, rpi_slot *slot, const char *name)
 {
     const rt_host *host = &world->host;
-    char id[10];
-    write_call_id(slot, id);
+    if (!world->call_style.is_on) // else it came with the call
+        write_call_id(slot, slot->call_key);
     rpi_buffer *text = &slot->scratch;
     rpi_buffer_clear(text);
     bool fits = rpi_buffer_add_text(host, text, "[{\"name\": ") && rpi_buffer_add_json(host, text, name, strlen(name)) &&
                 rpi_buffer_add_text(host, text, ", \"arguments\": ") &&
                 rpi_buffer_add(host, text, slot->arguments.data, slot->arguments.size) &&
-                rpi_buffer_print(host, text, ", \"id\": \"%s\"}]", id);
-    return fits && rpi_action_add(host, &slot->actions, &(rpi_action){ .content = { text->data, text->size } });
+                rpi_buffer_print(host, text, ", \"id\": \"%.*s\"}]", RPI_CALL_ID_SIZE, slot->call_key);
+    return fits && rpi_action_add(host, &slot->actions,
+                                  &(rpi_action){ .group = slot->native.group, .said = (uint32_t)slot->reply.size,
+                                                 .content = { text->data, text->size } });
 }
 
 static void fail_turn(rp_world *world, rpi_slot *slot, const char *what)
@@ -49,10 +50,10 @@ void rpi_call_run(rp_world *world, rpi_slot *slot)
 {
     const rpi_tool *tool = rpi_tool_get(world, slot->offers[slot->chosen].tool);
     if (tool == NULL || !add_call_action(world, slot, tool->name)) {
-        if (tool == NULL)
-            slot->stage = RPI_STAGE_READ; // the tool went away meanwhile: the character just speaks
-        else
+        if (tool != NULL || (world->call_style.is_on && rpi_write_next(world, slot) != RT_OK))
             fail_turn(world, slot, "a call");
+        else if (!world->call_style.is_on)
+            slot->stage = RPI_STAGE_READ; // the tool went away meanwhile: the character just speaks
         return;
     }
     world->stats.calls_made++;
@@ -131,23 +132,18 @@ void rpi_call_finish(rp_world *world, rpi_slot *slot, rp_call_status status, con
     slot->call_generation = 0;
     slot->answered = false;
     slot->rounds++;
-    offer->used = tool == NULL || tool->def.once_per_turn;
+    offer->used = tool == NULL || tool->def.once_per_turn || tool->def.cooldown_us > 0;
     rp_event event = { .kind = RP_EVENT_CALL_RESULT, .character = rpi_character_id(slot->character),
                        .turn = rpi_turn_id(slot->turn), .tool = offer->tool, .call = slot->call, .call_status = status };
-    char id[10];
-    slot->rounds--;
-    write_call_id(slot, id);
-    slot->rounds++;
     const char *name = tool != NULL ? tool->name : "";
     bool fits = rpi_events_add(world, &event, answer, size) && write_outcome(world, slot, status, answer, size) &&
                 rpi_action_add(&world->host, &slot->actions,
                                &(rpi_action){ .is_result = true, .content = { slot->answer.data, slot->answer.size },
-                                              .name = { name, strlen(name) }, .call_id = { id, 9 } });
-    if (!fits) {
-        fail_turn(world, slot, "the answer of a call");
-        return;
-    }
+                                              .name = { name, strlen(name) },
+                                              .call_id = { slot->call_key, RPI_CALL_ID_SIZE } });
     slot->stage = RPI_STAGE_COMPOSE;
+    if (!fits || (world->call_style.is_on && rpi_write_next(world, slot) != RT_OK))
+        fail_turn(world, slot, "the answer of a call");
 }
 
 rt_result rp_call_answer(rp_world *world, rp_call_id id, rp_call_status status, const char *answer)

@@ -243,7 +243,7 @@ rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot)
         return result;
     int32_t best = best_of(choice, choice->offer, CALL_MARGIN);
     if (best < 0) {
-        world->stats.choices_none += slot->offer_count > 0;
+        world->stats.choices_none += slot->offer_count > 0 && !world->call_style.is_on;
         return rpi_speak_begin(world, slot);
     }
     slot->chosen = choice->offer[best];

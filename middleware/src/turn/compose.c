@@ -34,30 +34,11 @@ static bool write_system(rp_world *world, rpi_slot *slot)
 // The tools as the models that were trained on calls read them; NULL where the format has none.
 static bool write_tools(rp_world *world, rpi_slot *slot, const char **tools)
 {
-    const rt_host *host = &world->host;
     *tools = NULL;
-    if (world->format->calls == RP_CALLS_CHOOSE || slot->offer_count == 0)
+    if (!world->call_style.is_on || slot->offer_count == 0)
         return true;
-    rpi_buffer *text = &slot->scratch;
-    rpi_buffer_clear(text);
-    bool fits = rpi_buffer_add_text(host, text, "[");
-    for (int32_t i = 0; fits && i < slot->offer_count; i++) {
-        const rpi_offer *offer = &slot->offers[i];
-        const rpi_tool *tool = rpi_tool_get(world, offer->tool);
-        if (tool == NULL)
-            continue;
-        const char *description = tool->description != NULL ? tool->description : "";
-        fits = rpi_buffer_add_text(host, text, text->size > 1 ? ", " : "") &&
-               rpi_buffer_add_text(host, text, "{\"type\": \"function\", \"function\": {\"name\": ") &&
-               rpi_buffer_add_json(host, text, tool->name, strlen(tool->name)) &&
-               rpi_buffer_add_text(host, text, ", \"description\": ") &&
-               rpi_buffer_add_json(host, text, description, strlen(description)) &&
-               rpi_buffer_add_text(host, text, ", \"parameters\": ") &&
-               rpi_buffer_add(host, text, slot->schemas.data + offer->schema_at, offer->schema_size) &&
-               rpi_buffer_add_text(host, text, "}}");
-    }
-    fits = fits && rpi_buffer_add_text(host, text, "]");
-    *tools = text->data;
+    bool fits = rpi_native_write_tools(world, slot, false, &slot->scratch);
+    *tools = slot->scratch.data;
     return fits;
 }
 
@@ -71,14 +52,48 @@ static bool add_message(const rt_host *host, rpi_slot *slot, int32_t *count, con
     return fits;
 }
 
-static bool add_actions(const rt_host *host, rpi_slot *slot, int32_t *count, rp_text actions)
+// The calls of one message, which begin at `at`, as one array; empty where none of them was answered.
+static bool gather_calls(const rt_host *host, rpi_buffer *notes, rp_text actions, size_t at, uint32_t group, rp_text *calls)
+{
+    size_t start = notes->size;
+    rpi_action action, next;
+    bool fits = true;
+    while (fits && rpi_action_read(actions, &at, &action) && action.is_result == false && action.group == group) {
+        if (!rpi_action_read(actions, &at, &next) || !next.is_result)
+            break;
+        fits = rpi_buffer_add_text(host, notes, notes->size > start ? ", " : "[") &&
+               rpi_buffer_add(host, notes, action.content.data + 1, action.content.size - 2);
+    }
+    if (notes->size > start)
+        fits = fits && rpi_buffer_add_text(host, notes, "]");
+    *calls = (rp_text){ notes->data + start, notes->size - start };
+    return fits;
+}
+
+// What was called and what came of it, each message of calls behind what was said before it: `reply`, of which *said is
+// moved on.
+static bool add_actions(const rt_host *host, rpi_slot *slot, int32_t *count, rp_text actions, rp_text reply, size_t *said)
 {
     rpi_action action;
+    uint32_t group = 0;
     bool fits = true;
-    for (size_t at = 0; fits && rpi_action_read(actions, &at, &action);)
-        fits = add_message(host, slot, count,
-                           &(rp_message){ .role = action.is_result ? RP_ROLE_RESULT : RP_ROLE_CALLS,
-                                          .content = action.content, .call_id = action.call_id, .name = action.name });
+    for (size_t at = 0, begin = 0; fits && rpi_action_read(actions, &at, &action); begin = at) {
+        if (action.is_result) {
+            fits = add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_RESULT, .content = action.content,
+                                                                 .call_id = action.call_id, .name = action.name });
+            continue;
+        }
+        if (action.group != 0 && action.group == group)
+            continue;
+        group = action.group;
+        size_t end = RPI_MIN((size_t)action.said, reply.size);
+        rp_message before = { .role = RP_ROLE_REPLY, .content = { reply.data + *said, end - *said } };
+        rp_message calls = { .role = RP_ROLE_CALLS };
+        fits = (end == *said || add_message(host, slot, count, &before)) &&
+               gather_calls(host, &slot->notes, actions, begin, group, &calls.content) &&
+               (calls.content.size == 0 || add_message(host, slot, count, &calls));
+        *said = end;
+    }
     return fits;
 }
 
@@ -105,14 +120,16 @@ static bool add_line_with_outcome(const rt_host *host, rpi_slot *slot, int32_t *
     return fits && add_message(host, slot, count, &message);
 }
 
-// What was said to the character and what it did about it.
-static bool add_line(const rp_world *world, rpi_slot *slot, int32_t *count, rp_text line, rp_text actions)
+// What was said to the character and what it did about it; *said: how much of the reply came before that.
+static bool add_line(const rp_world *world, rpi_slot *slot, int32_t *count, rp_text line, rp_text actions, rp_text reply,
+                     size_t *said)
 {
     const rt_host *host = &world->host;
+    *said = 0;
     if (world->format->calls == RP_CALLS_CHOOSE && actions.size > 0)
         return add_line_with_outcome(host, slot, count, line, actions);
     return (line.size == 0 || add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_USER, .content = line })) &&
-           add_actions(host, slot, count, actions);
+           add_actions(host, slot, count, actions, reply, said);
 }
 
 // Messages point into the notes: they get all the room that they can need before. Turns that are not shown need none.
@@ -134,16 +151,20 @@ static bool write_messages(rp_world *world, rpi_slot *slot, size_t first, rp_tex
     *count = 0;
     bool fits = reserve_notes(host, slot, first, line) && add_message(host, slot, count,
                             &(rp_message){ .role = RP_ROLE_SYSTEM, .content = { slot->text.data, slot->text.size } });
-    size_t at = 0;
+    size_t at = 0, said = 0;
     for (size_t i = 0; fits && i < history->count; i++) {
         rpi_exchange_text exchange = rpi_history_read(history, i, &at);
         if (i < first)
             continue;
-        fits = add_line(world, slot, count, exchange.line, exchange.actions);
-        if (fits && exchange.reply.size > 0)
-            fits = add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_REPLY, .content = exchange.reply });
+        fits = add_line(world, slot, count, exchange.line, exchange.actions, exchange.reply, &said);
+        rp_text reply = { exchange.reply.data + said, exchange.reply.size - said };
+        for (; reply.size > 0 && said > 0 && *reply.data == ' '; reply.size--)
+            reply.data++; // it parts what was said before a call from what was said behind it
+        if (fits && reply.size > 0)
+            fits = add_message(host, slot, count, &(rp_message){ .role = RP_ROLE_REPLY, .content = reply });
     }
-    return fits && add_line(world, slot, count, line, (rp_text){ slot->actions.data, slot->actions.size });
+    return fits && add_line(world, slot, count, line, (rp_text){ slot->actions.data, slot->actions.size },
+                            (rp_text){ slot->reply.data, slot->reply.size }, &said);
 }
 
 static rt_result render(rp_world *world, rpi_slot *slot, size_t first, const char *tools, rp_text line, rp_prompt *prompt)

@@ -27,6 +27,7 @@ static bool remember(rp_world *world, rpi_turn *turn, size_t heard)
     if (slot == NULL)
         return true;
     size_t size = rpi_utf8_floor(slot->reply.data, slot->reply.size, heard);
+    rpi_actions_settle(&slot->actions);
     if (size == 0 && slot->actions.size == 0)
         return true;
     rpi_exchange_text exchange = {

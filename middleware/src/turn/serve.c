@@ -34,6 +34,7 @@ void rpi_turn_start(rp_world *world, rpi_turn *turn, rpi_slot *slot)
     slot->reply_tokens = 0;
     slot->system_bytes = system_bytes(world, turn->character);
     slot->prompt.count = 0;
+    rpi_native_reset(slot);
     rpi_buffer_clear(&slot->actions);
     rpi_buffer_clear(&slot->reply);
     rpi_buffer_clear(&slot->held);
@@ -70,6 +71,7 @@ rpi_chore rpi_turn_chore(const rp_world *world, const rpi_slot *slot, double *am
     case RPI_STAGE_SPEAK:
         return slot->segments_done == slot->segment_count ? RPI_CHORE_STEP : RPI_CHORE_NONE;
     case RPI_STAGE_ARGUE:
+    case RPI_STAGE_WRITE:
         if (slot->segments_done == slot->segment_count)
             return RPI_CHORE_STEP;
         return slot->mask_ready ? RPI_CHORE_NONE : RPI_CHORE_MASK;
@@ -181,7 +183,12 @@ static rt_result leave_read(rp_world *world, rpi_slot *slot)
 static rt_result step_speak(rp_world *world, rpi_slot *slot)
 {
     rpi_slot_clear_segments(world, slot);
+    if (slot->native.opened) {
+        slot->main_length++;
+        return rpi_write_begin(world, slot);
+    }
     if (slot->stop) {
+        world->stats.choices_none += slot->native.grammar != NULL && slot->rounds == 0;
         rpi_speak_end(world, slot);
         rpi_turn_end(world, slot->turn, RPI_END_DONE, RT_OK, NULL, 0);
         return RT_OK;
@@ -210,6 +217,8 @@ static rt_result step(rp_world *world, rpi_slot *slot)
         return rpi_choose_advance(world, slot);
     case RPI_STAGE_ARGUE:
         return rpi_argue_advance(world, slot);
+    case RPI_STAGE_WRITE:
+        return rpi_write_advance(world, slot);
     case RPI_STAGE_WAIT:
         return take_answer(world, slot);
     default:
@@ -240,6 +249,8 @@ static void run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
         break;
     case RPI_STAGE_COMPILE:
         result = rpi_offers_compile(world, slot, budget_us, &done);
+        if (result == RT_OK && done)
+            result = rpi_native_compile(world, slot, budget_us, &done);
         if (done)
             slot->stage = RPI_STAGE_COMPOSE;
         break;
@@ -262,6 +273,9 @@ static void run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
         }
         result = step(world, slot);
         break;
+    case RPI_STAGE_WRITE:
+        result = slot->segments_done < slot->segment_count ? rpi_write_mask(slot, budget_us) : step(world, slot);
+        break;
     default:
         result = step(world, slot);
         break;
@@ -280,6 +294,8 @@ void rpi_turn_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
 rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
                                int32_t row)
 {
+    if (slot->stage == RPI_STAGE_WRITE)
+        return rpi_write_take(slot, pass, row);
     if (slot->stage == RPI_STAGE_CHOOSE)
         return rpi_choose_take(world, slot, segment, index, pass, row);
     if (slot->stage == RPI_STAGE_ARGUE)
@@ -289,6 +305,7 @@ rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *seg
         .step = (uint64_t)slot->tokens.count,
         .history = slot->tokens.ids,
         .history_count = (int32_t)slot->tokens.count,
+        .mask = rpi_native_mask(world, slot),
     };
     rt_token token;
     rt_result result = rt_pass_sample(pass, row, &request, &token);

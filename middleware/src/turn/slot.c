@@ -26,6 +26,7 @@ rt_result rpi_slot_create(rp_world *world, rpi_slot *slot, int32_t number)
     const rt_host *host = &world->host;
     slot->number = number;
     slot->prompt.host = world->host;
+    rpi_native_create(world, slot);
     slot->mask_words = ((size_t)world->info.vocab_size + 31) / 32;
     slot->mask = rpi_allocate_zeroed(host, slot->mask_words * sizeof *slot->mask);
     size_t prompt_bytes = RPI_MIN((size_t)world->context_size * PROMPT_BYTES_A_TOKEN, (size_t)MOST_PROMPT_BYTES);
@@ -49,6 +50,7 @@ void rpi_slot_destroy(rp_world *world, rpi_slot *slot)
     const rt_host *host = &world->host;
     rpi_slot_release(world, slot);
     rt_matcher_destroy(slot->matcher);
+    rpi_native_free(world, slot);
     rp_prompt_free(&slot->prompt);
     rpi_release(host, slot->mask, slot->mask_words * sizeof *slot->mask);
     rpi_release(host, slot->messages, slot->message_capacity * sizeof *slot->messages);
@@ -103,6 +105,7 @@ void rpi_slot_release(rp_world *world, rpi_slot *slot)
     rpi_sequence_drop(world, &slot->argument_sequence);
     rpi_sequence_drop(world, &slot->main);
     rpi_offers_clear(world, slot);
+    rpi_native_reset(slot);
     if (slot->turn != NULL)
         slot->turn->slot = NULL;
     slot->turn = NULL;

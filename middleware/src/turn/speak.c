@@ -26,16 +26,18 @@ static rt_result say_event(rp_world *world, rpi_slot *slot, rp_event_kind kind, 
 rt_result rpi_speak_begin(rp_world *world, rpi_slot *slot)
 {
     slot->stage = RPI_STAGE_SPEAK;
-    slot->tokens.count = 0;
     slot->stream = (rt_text_stream){ 0 };
-    rpi_buffer_clear(&slot->reply);
     rpi_buffer_clear(&slot->held);
-    slot->sentence_begin = 0;
-    slot->reply_tokens = 0;
+    slot->native.reply_begin = slot->reply.size; // what was said before a call stays said
+    if (slot->reply.size == 0) {
+        slot->tokens.count = 0;
+        slot->sentence_begin = 0;
+        slot->reply_tokens = 0;
+    }
     slot->stop = false;
     slot->sampler = slot->character->sampler;
     slot->sampler.seed = rpi_mix(slot->character->seed, slot->character->turn_number);
-    slot->max_reply_tokens = slot->turn->max_reply_tokens;
+    slot->max_reply_tokens = RPI_MAX(slot->turn->max_reply_tokens, slot->reply_tokens + slot->turn->max_reply_tokens / 2);
     int32_t last = (int32_t)slot->prompt.count - 1;
     rpi_slot_clear_segments(world, slot);
     rpi_slot_add_segment(slot, slot->main, slot->prompt.ids + last, 1, 0);
@@ -111,6 +113,7 @@ static size_t showable(const rp_world *world, rpi_slot *slot)
             }
         }
     }
+    size = RPI_MIN(size, rpi_native_showable(world, slot));
     while (size > 0 && is_space(slot->held.data[size - 1]))
         size--;
     return rpi_utf8_floor(slot->held.data, slot->held.size, size);
@@ -118,18 +121,23 @@ static size_t showable(const rp_world *world, rpi_slot *slot)
 
 static rt_result add_text(rp_world *world, rpi_slot *slot, const char *text, size_t size)
 {
-    if (slot->reply.size == 0 && slot->held.size == 0) {
+    size_t before = slot->held.size;
+    if (slot->reply.size == slot->native.reply_begin && before == 0) {
         while (size > 0 && is_space(*text)) {
             text++;
             size--;
         }
+        if (size > 0 && slot->reply.size > 0 && !rpi_buffer_add(&world->host, &slot->held, " ", 1))
+            return out_of_memory(world);
     }
     if (size == 0)
         return RT_OK;
     // Without control characters: a model may well write a zero byte.
     if (!rpi_buffer_add_repaired(&world->host, &slot->held, text, size))
         return out_of_memory(world);
-    rt_result result = give(world, slot, showable(world, slot));
+    rt_result result = rpi_native_take_text(world, slot, before);
+    if (result == RT_OK && !slot->native.opened)
+        result = give(world, slot, showable(world, slot));
     return result == RT_OK ? add_sentences(world, slot, false) : result;
 }
 
@@ -147,6 +155,8 @@ rt_result rpi_speak_take(rp_world *world, rpi_slot *slot, rt_token token)
         slot->stop = true;
         return RT_OK;
     }
+    if (rpi_native_takes_token(world, slot, token))
+        return RT_OK;
     void *ids = slot->tokens.ids;
     bool fits = rpi_array_reserve(&world->host, &ids, &slot->tokens.capacity, slot->tokens.count + 1, sizeof(rt_token));
     slot->tokens.ids = ids;
@@ -163,6 +173,8 @@ rt_result rpi_speak_take(rp_world *world, rpi_slot *slot, rt_token token)
         result = add_text(world, slot, text, size);
     if (result != RT_OK)
         return result;
+    if (slot->native.opened)
+        return RT_OK;
     if (slot->reply_tokens >= slot->max_reply_tokens ||
         (slot->reply_tokens * LATE_DENOMINATOR >= slot->max_reply_tokens * LATE_NUMERATOR && ends_a_sentence(slot)))
         slot->stop = true;

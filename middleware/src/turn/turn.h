@@ -13,6 +13,7 @@
 #include "repartee/turn.h"
 #include "rt/context.h"
 #include "schedule/cost.h"
+#include "tool/native.h"
 #include "tool/tool.h"
 
 struct rpi_slot;
@@ -43,6 +44,7 @@ typedef enum rpi_stage {
     RPI_STAGE_READ,    // segments: the rest of the prompt
     RPI_STAGE_CHOOSE,  // segments: what explains the line best, see tool/choose.c
     RPI_STAGE_ARGUE,   // segments and masks: the arguments of a call
+    RPI_STAGE_WRITE,   // segments and masks: calls that the model writes itself, see tool/native.h
     RPI_STAGE_CALL,    // chore on the game's thread
     RPI_STAGE_WAIT,    // for rp_call_answer
     RPI_STAGE_SPEAK,   // segments: the reply, a token at a time
@@ -132,6 +134,8 @@ typedef struct rpi_slot {
     rp_call_id call;           // the last one
     uint32_t call_generation;  // 0: no call waits for an answer
     uint64_t call_deadline_ns;
+    char call_key[RPI_CALL_ID_SIZE]; // of the call, as the model knows it
+    rpi_native native;
 
     // The reply.
     rpi_tokens tokens; // sampled so far

@@ -170,6 +170,8 @@ static rt_result build(rp_world *world, const rp_world_def *def)
     if (result == RT_OK)
         find_stops(world);
     if (result == RT_OK)
+        result = rpi_call_style_create(world);
+    if (result == RT_OK)
         result = create_tables(world);
     if (result == RT_OK)
         rpi_pacer_init(&world->pacer, world);
@@ -224,6 +226,7 @@ void rp_world_destroy(rp_world *world)
     rpi_scheduler_destroy(world); // abandons the passes, so that sequences can be given back
     free_tables(world);
     rpi_grammar_cache_free(world);
+    rpi_call_style_free(world);
     rt_vocabulary_release(world->vocabulary);
     rt_context_destroy(world->context);
     rpi_events_free(world);

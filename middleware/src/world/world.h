@@ -64,6 +64,7 @@ struct rp_world {
     rpi_slot *slots;
     int32_t slot_count;
     rpi_grammar_cache grammars;
+    rpi_call_style call_style;
     uint32_t call_counter;
 
     rpi_events events;  // what the game takes

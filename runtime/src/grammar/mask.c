@@ -176,12 +176,7 @@ static bool prefix_allowed(leaving *l, uint32_t token, uint32_t tail_size)
         if (!rti_string_byte(m, &t, (uint8_t)v->bytes[i])) return false;
     }
     if (!rti_string_accepts(m, &t)) return false;
-    if (t.h == 0) return true;
-    uint32_t before = m->thread_count;
-    rti_machine_close_string(m, &t);
-    bool allowed = m->thread_count > before;
-    m->thread_count = before;
-    return allowed;
+    return t.h == 0 || !rti_is_seen(m, m->frames[t.frame].seen_keys, t.h);
 }
 
 static void walk_tail(leaving *l, uint32_t tail, uint32_t from, uint32_t to)

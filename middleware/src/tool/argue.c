@@ -1,12 +1,23 @@
 // tool/argue.c - the arguments of a call, written under the mask of their schema.
 //
 // Bytes that the schema forces are not asked from the model: they are encoded and computed together with what follows.
+//
+// Where the schema leaves a few tokens to choose from (a value of an enum, a digit), what counts is how much more likely
+// the conversation has made a token than it is behind the call alone: otherwise a small model pours ale whatever the guest
+// orders (domain-conditional pointwise mutual information, Holtzman et al. 2021, arXiv:2104.08315; contrastive decoding
+// with a plausibility threshold, Li et al. 2022, arXiv:2210.15097). Free text is written as the model writes it.
 // SPDX-License-Identifier: MIT
 #include "world/world.h"
 
+#include <math.h>
 #include <string.h>
 
-enum { MOST_ARGUMENT_TOKENS = 256, FORCED_BYTES = 512 };
+enum { MOST_ARGUMENT_TOKENS = 256, FORCED_BYTES = 512, FEW_TOKENS = 256 };
+
+// Tokens less likely than this share of the likeliest are not considered, however much the conversation speaks for them.
+static const double PLAUSIBLE = 0.02;
+
+enum { SIDE_TALK = 0, SIDE_PLAIN = 1 }; // of a segment: behind the conversation, behind the call alone
 
 static rt_result add_text_tokens(rp_world *world, rpi_slot *slot, const char *text, size_t size)
 {
@@ -37,12 +48,18 @@ static rt_result take_matcher(rp_world *world, rpi_slot *slot, rt_grammar *gramm
     return result == RT_OK ? rt_matcher_set_end_tokens(slot->matcher, world->stops, world->stop_count) : result;
 }
 
+static void drop_sequences(rp_world *world, rpi_slot *slot)
+{
+    rpi_sequence_drop(world, &slot->argument_sequence);
+    rpi_sequence_drop(world, &slot->plain_sequence);
+}
+
 // The character gives up on the call and just speaks.
 static rt_result give_up(rp_world *world, rpi_slot *slot)
 {
     world->stats.calls_failed++;
     rpi_slot_clear_segments(world, slot);
-    rpi_sequence_drop(world, &slot->argument_sequence);
+    drop_sequences(world, slot);
     slot->offers[slot->chosen].used = true;
     return rpi_speak_begin(world, slot);
 }
@@ -50,7 +67,7 @@ static rt_result give_up(rp_world *world, rpi_slot *slot)
 static rt_result finish(rp_world *world, rpi_slot *slot)
 {
     rpi_slot_clear_segments(world, slot);
-    rpi_sequence_drop(world, &slot->argument_sequence);
+    drop_sequences(world, slot);
     slot->stage = RPI_STAGE_CALL;
     return RT_OK;
 }
@@ -77,7 +94,11 @@ static rt_result take_forced(rp_world *world, rpi_slot *slot)
     rpi_slot_clear_segments(world, slot);
     int32_t first = slot->argument_done, count = (int32_t)slot->argument_tokens.count - first;
     rpi_slot_add_segment(slot, slot->argument_sequence, slot->argument_tokens.ids + first, count, count - 1);
-    slot->argument_done += count;
+    // The conversation's side comes first, so that its logits are kept when the other's arrive.
+    int32_t plain = RPI_MAX(first, slot->argument_prompt);
+    count = (int32_t)slot->argument_tokens.count - plain;
+    rpi_slot_add_segment(slot, slot->plain_sequence, slot->argument_tokens.ids + plain, count, count - 1)->candidate = SIDE_PLAIN;
+    slot->argument_done = (int32_t)slot->argument_tokens.count;
     return RT_OK;
 }
 
@@ -106,6 +127,8 @@ rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot)
     rt_result result = take_matcher(world, slot, slot->offers[slot->chosen].grammar);
     if (result == RT_OK)
         result = rt_sequence_fork(world->context, slot->main, &slot->argument_sequence);
+    if (result == RT_OK)
+        result = rt_sequence_create(world->context, &slot->plain_sequence);
     if (result != RT_OK)
         return result;
     // The rest of the prompt, then what is being done, in the character's own turn.
@@ -119,6 +142,7 @@ rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot)
         return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
     memcpy(tokens->ids, slot->prompt.ids + slot->main_length, rest * sizeof *tokens->ids);
     tokens->count = rest;
+    slot->argument_prompt = (int32_t)rest;
     result = add_text_tokens(world, slot, slot->scratch.data, slot->scratch.size);
     return result == RT_OK ? take_forced(world, slot) : result;
 }
@@ -129,15 +153,78 @@ rt_result rpi_argue_mask(rp_world *world, rpi_slot *slot, uint32_t budget_us)
     return rt_matcher_mask_step(slot->matcher, slot->mask, budget_us, &slot->mask_ready);
 }
 
-rt_result rpi_argue_take(rp_world *world, rpi_slot *slot, rt_pass *pass, int32_t row)
+// The allowed tokens, where there are few of them; 0 where there are many.
+static int32_t list_allowed(const rpi_slot *slot, rt_token allowed[FEW_TOKENS])
 {
+    int32_t count = 0;
+    for (size_t word = 0; word < slot->mask_words; word++) {
+        for (uint32_t bits = slot->mask[word]; bits != 0; bits &= bits - 1) {
+            if (count == FEW_TOKENS)
+                return 0;
+            allowed[count++] = (rt_token)(word * 32 + (size_t)__builtin_ctz(bits));
+        }
+    }
+    return count;
+}
+
+// Log-probabilities among the allowed tokens only.
+static void normalise(const float *logits, const rt_token *allowed, int32_t count, double *out)
+{
+    double most = -INFINITY, sum = 0;
+    for (int32_t i = 0; i < count; i++)
+        most = fmax(most, (double)logits[allowed[i]]);
+    for (int32_t i = 0; i < count; i++)
+        sum += exp((double)logits[allowed[i]] - most);
+    for (int32_t i = 0; i < count; i++)
+        out[i] = (double)logits[allowed[i]] - most - log(sum);
+}
+
+static rt_result take_talk(rpi_slot *slot, rt_pass *pass, int32_t row)
+{
+    rt_token allowed[FEW_TOKENS];
+    slot->allowed_count = list_allowed(slot, allowed);
+    if (slot->allowed_count > 0) {
+        const float *logits;
+        rt_result result = rt_pass_logits(pass, row, &logits);
+        if (result == RT_OK)
+            normalise(logits, allowed, slot->allowed_count, slot->talk);
+        return result;
+    }
     rt_sampler_def greedy = rt_default_sampler_def();
     greedy.temperature = 0;
     greedy.repetition_penalty = 1;
     greedy.repetition_window = 0;
     rt_sample_request request = { .sampler = &greedy, .step = (uint64_t)slot->argument_steps, .mask = slot->mask };
-    (void)world;
     return rt_pass_sample(pass, row, &request, &slot->argument_token);
+}
+
+static rt_result take_plain(rpi_slot *slot, rt_pass *pass, int32_t row)
+{
+    if (slot->allowed_count == 0)
+        return RT_OK;
+    rt_token allowed[FEW_TOKENS];
+    double plain[FEW_TOKENS], most = -INFINITY, best = -INFINITY;
+    int32_t count = list_allowed(slot, allowed);
+    const float *logits;
+    rt_result result = rt_pass_logits(pass, row, &logits);
+    if (result != RT_OK)
+        return result;
+    normalise(logits, allowed, count, plain);
+    for (int32_t i = 0; i < count; i++)
+        most = fmax(most, slot->talk[i]);
+    for (int32_t i = 0; i < count; i++) {
+        double value = slot->talk[i] - plain[i];
+        if (slot->talk[i] >= most + log(PLAUSIBLE) && value > best) {
+            best = value;
+            slot->argument_token = allowed[i];
+        }
+    }
+    return RT_OK;
+}
+
+rt_result rpi_argue_take(rpi_slot *slot, const rpi_segment *segment, rt_pass *pass, int32_t row)
+{
+    return segment->candidate == SIDE_PLAIN ? take_plain(slot, pass, row) : take_talk(slot, pass, row);
 }
 
 // Takes the token that was sampled: called when its pass is committed.

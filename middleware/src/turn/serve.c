@@ -101,7 +101,7 @@ static uint32_t blocks_needed(const rpi_slot *slot)
     if (slot->choice.count > 0)
         blocks += 8;
     if (slot->offer_count > 0)
-        blocks += 16;
+        blocks += 28;
     return blocks;
 }
 
@@ -299,7 +299,7 @@ rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *seg
     if (slot->stage == RPI_STAGE_CHOOSE)
         return rpi_choose_take(world, slot, segment, index, pass, row);
     if (slot->stage == RPI_STAGE_ARGUE)
-        return rpi_argue_take(world, slot, pass, row);
+        return rpi_argue_take(slot, segment, pass, row);
     rt_sample_request request = {
         .sampler = &slot->sampler,
         .step = (uint64_t)slot->tokens.count,

@@ -103,6 +103,7 @@ void rpi_slot_release(rp_world *world, rpi_slot *slot)
     rpi_slot_clear_segments(world, slot);
     rpi_sequence_drop(world, &slot->choice.sequence);
     rpi_sequence_drop(world, &slot->argument_sequence);
+    rpi_sequence_drop(world, &slot->plain_sequence);
     rpi_sequence_drop(world, &slot->main);
     rpi_offers_clear(world, slot);
     rpi_native_reset(slot);

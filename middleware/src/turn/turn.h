@@ -117,14 +117,16 @@ typedef struct rpi_slot {
     rpi_tokens candidates; // the head of a choice, then each candidate
     int32_t rounds;        // calls made in this turn
     int32_t chosen;        // index into offers
-    rt_sequence argument_sequence;
+    rt_sequence argument_sequence, plain_sequence; // the arguments behind the conversation, behind the call alone
+    double talk[256];      // log-probabilities of the allowed tokens on the first of these
+    int32_t allowed_count; // 0: too many to weigh
     rt_matcher *matcher;
     rt_grammar *matcher_grammar; // the matcher keeps it alive
     uint32_t *mask;
     size_t mask_words;
     bool mask_ready;
     rpi_tokens argument_tokens;
-    int32_t argument_done, argument_steps; // of these: given to passes; sampled
+    int32_t argument_prompt, argument_done, argument_steps; // of these: the prompt's; given to passes; sampled
     rt_token argument_token;
     rpi_buffer arguments;      // of the call under way: a JSON object
     rpi_buffer actions;        // of this turn, as the history keeps them
@@ -220,7 +222,7 @@ rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment,
 // tool/argue.c
 rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot);
 rt_result rpi_argue_mask(rp_world *world, rpi_slot *slot, uint32_t budget_us);
-rt_result rpi_argue_take(rp_world *world, rpi_slot *slot, rt_pass *pass, int32_t row);
+rt_result rpi_argue_take(rpi_slot *slot, const rpi_segment *segment, rt_pass *pass, int32_t row);
 rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot);
 
 #endif

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "repartee/repartee.h"
+#include "scenarios/scenarios.h"
 #include "world/world.h"
 
 static rt_model *model; // see tests/reference/make_call_model.py
@@ -731,6 +732,9 @@ static void test_injections_stay_text(void **state)
             int32_t controls = 0;
             for (size_t at = 0; at < prompt.count; at++)
                 controls += is_control(tokenizer, prompt.ids[at]);
+            if (i == NEMOTRON) // no special tokens in this vocabulary
+                for (const char *at = prompt.text; (at = strstr(at, "<tool")) != NULL; at++)
+                    controls += strncmp(at, "<toolcall>", 10) == 0 || strncmp(at, "<tool>", 6) == 0;
             if (expected < 0)
                 expected = controls;
             if (controls != expected)
@@ -763,6 +767,91 @@ static void test_injections_call_nothing(void **state)
     }
 }
 
+// ---------------------------------------------------------------------------------------------------------------------
+// Names, memory
+// ---------------------------------------------------------------------------------------------------------------------
+
+static void test_any_name_and_any_argument(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "give.item v2", "\xE9\x8D\xB5 \"key\"", "a\\b", "<tool_call>", "[TOOL_CALLS]" };
+    for (int i = 0; i < STYLES; i++) {
+        for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+            stage s = { .games = { { .status = RP_CALL_ANSWERED, .answer = "{\"ok\": true}" } } };
+            rp_tool_def tool = drink_tool(&s);
+            tool.name = names[n];
+            tool.parameters = "{\"type\": \"object\", \"properties\": {\"note\": {\"const\": \"[TOOL_CALLS] <tool_call>\\n{\\\"}\"}}, "
+                              "\"required\": [\"note\"]}";
+            open_stage(&s, styles[i].format, styles[i].opens, 1, &tool, 1);
+            say(&s, "Go on.");
+            assert_int_equal(s.games[0].calls, 1);
+            json_t *arguments = json_loads(s.games[0].arguments[0], 0, NULL);
+            assert_string_equal(json_string_value(json_object_get(arguments, "note")), "[TOOL_CALLS] <tool_call>\n{\"}");
+            json_decref(arguments);
+            assert_int_equal(s.last.kind, RP_EVENT_TURN_DONE);
+            close_stage(&s);
+        }
+    }
+}
+
+static rt_result play_with(rt_host host, const style *style)
+{
+    stage s = { .games = { { .status = RP_CALL_ANSWERED, .answer = "poured" } } };
+    s.format = *rp_format_find(style->format);
+    s.format.reply_opening = style->opens;
+    rp_tool_def tool = drink_tool(&s);
+    rp_world_def def = rp_default_world_def();
+    def.host = host;
+    def.model = model;
+    def.format = &s.format;
+    def.max_characters = def.max_queued_turns = 2;
+    def.max_active_turns = 1;
+    def.clock_ns = fake_clock;
+    rt_result result = rp_world_create(&def, &s.world);
+    rp_character_def character = rp_default_character_def();
+    character.name = "Marta";
+    character.persona = "Innkeeper.";
+    character.tools = s.tools;
+    character.tool_count = 1;
+    character.max_reply_tokens = 8;
+    character.sampler.temperature = 0;
+    if (result == RT_OK)
+        result = rp_tool_create(s.world, &tool, &s.tools[0]);
+    if (result == RT_OK)
+        result = rp_character_create(s.world, &character, &s.marta);
+    if (result == RT_OK)
+        result = rp_character_say(s.world, s.marta, &(rp_say){ .text = "A drink!" }, NULL);
+    if (result == RT_OK)
+        result = rp_world_update(s.world, RP_BUDGET_UNLIMITED);
+    if (result == RT_OK) {
+        listen(&s);
+        assert_int_equal(s.ends, 1);
+        result = s.last.kind == RP_EVENT_TURN_FAILED ? s.last.result : RT_OK;
+    }
+    rp_world_destroy(s.world);
+    return result;
+}
+
+static void test_each_allocation_can_fail(void **state)
+{
+    (void)state;
+    static const int some[] = { MISTRAL, NEMOTRON, QWEN };
+    for (size_t i = 0; i < 3; i++) {
+        scenario_memory memory = { 0 };
+        assert_int_equal(play_with(scenario_host(&memory), &styles[some[i]]), RT_OK);
+        assert_int_equal(memory.blocks, 0);
+        uint64_t allocations = memory.allocations, stride = allocations / 400 + 1;
+        for (uint64_t fail_at = 1; fail_at <= allocations; fail_at += stride) {
+            memory = (scenario_memory){ .fail_at = fail_at };
+            rt_result result = play_with(scenario_host(&memory), &styles[some[i]]);
+            if (result != RT_OK)
+                assert_int_equal(result, RT_ERROR_OUT_OF_MEMORY);
+            if (memory.blocks != 0)
+                fail_msg("%s: allocation %d refused: %d blocks leaked", styles[some[i]].format, (int)fail_at, (int)memory.blocks);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -781,6 +870,8 @@ int main(void)
         cmocka_unit_test(test_malformed_tails),
         cmocka_unit_test(test_injections_stay_text),
         cmocka_unit_test(test_injections_call_nothing),
+        cmocka_unit_test(test_any_name_and_any_argument),
+        cmocka_unit_test(test_each_allocation_can_fail),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }

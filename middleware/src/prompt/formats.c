@@ -40,7 +40,8 @@
     .call_prefix = "<tool_call>\n", .call_suffix = "\n</tool_call>", .call_join = "\n",                                \
     .calls_suffix = "<|im_end|>\n", .calls_after_reply = "\n", .call_arguments = "arguments",                          \
     .results_prefix = "<|im_start|>user", .result_prefix = "\n<tool_response>\n",                                      \
-    .result_suffix = "\n</tool_response>", .results_suffix = "<|im_end|>\n"
+    .result_suffix = "\n</tool_response>", .results_suffix = "<|im_end|>\n",                                            \
+    .plain_markers = {"<tool_call>", "<tool_response>"}
 #define MISTRAL_TURNS                                                                                                  \
     .begin = "<s>", .user_prefix = "[INST]", .user_suffix = "[/INST]", .reply_suffix = "</s>", .stop = {"</s>"},       \
     .system_in_last_user = true, .join = "\n\n", .strip_reply_spaces = true
@@ -54,8 +55,7 @@
     .begin = "", .system_prefix = "<extra_id_0>System", .system_suffix = "\n\n", .system_lead = "\n",                  \
     .system_always = true, .system_gathers = true, .user_prefix = "<extra_id_1>User\n", .user_suffix = "\n",           \
     .reply_prefix = "<extra_id_1>Assistant\n", .reply_suffix = "\n", .stop = {"</s>", "<extra_id_1>"},                 \
-    .stop_text = {"<extra_id_1>", "<extra_id_0>"}, .strip_content = true,                                              \
-    .plain_markers = {"<extra_id_0>", "<extra_id_1>"}
+    .stop_text = {"<extra_id_1>", "<extra_id_0>"}, .strip_content = true
 #define LLAMA3_TURNS                                                                                                   \
     .begin = "<|begin_of_text|>", .system_prefix = "<|start_header_id|>system<|end_header_id|>\n\n",                   \
     .system_suffix = "<|eot_id|>", .user_prefix = "<|start_header_id|>user<|end_header_id|>\n\n",                      \
@@ -89,6 +89,7 @@ static const rp_format formats[] = {
         .calls_suffix = "<|im_end|>\n",
         .calls_after_reply = "\n",
         .call_arguments = "arguments",
+        .plain_markers = {"<tool_call>", "<tool_response>"},
         .result_form = RP_RESULT_NAME_OBJECT,
         .results_prefix = "<|im_start|>tool\n",
         .result_prefix = "<tool_response>\n",
@@ -161,6 +162,7 @@ static const rp_format formats[] = {
         .detect_tokens = {"<extra_id_0>", "<extra_id_1>"},
         .detect_vocabulary = RP_VOCABULARY_BYTE_TOKENS,
         NEMOTRON_TURNS,
+        .plain_markers = {"<extra_id_0>", "<extra_id_1>", "<toolcall>", "<tool>"},
         .calls = RP_CALLS_NEMOTRON,
         .tools_place = RP_TOOLS_IN_SYSTEM,
         .tools_join = "\n",
@@ -185,6 +187,7 @@ static const rp_format formats[] = {
         .detect = {"<extra_id_0>System", "<extra_id_1>"},
         .detect_tokens = {"<extra_id_0>", "<extra_id_1>"},
         NEMOTRON_TURNS,
+        .plain_markers = {"<extra_id_0>", "<extra_id_1>"},
         .join = "\n",
     },
     {

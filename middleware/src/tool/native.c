@@ -51,7 +51,9 @@ rt_result rpi_call_style_create(rp_world *world)
     rt_result result = rpi_call_syntax_of(format, world->tokenizer, &style->syntax);
     if (result != RT_OK)
         return result;
-    const char *opening = format->calls == RP_CALLS_MISTRAL ? "[TOOL_CALLS]" : style->syntax.whole_reply ? "" : format->call_prefix;
+    const char *opening = style->syntax.whole_reply             ? ""
+                          : format->calls == RP_CALLS_MISTRAL ? "[TOOL_CALLS]"
+                                                              : format->call_prefix;
     size_t size = strlen(opening);
     while (size > 0 && is_space(opening[size - 1]))
         size--;

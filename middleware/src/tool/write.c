@@ -212,7 +212,8 @@ static rt_result advance_between(rp_world *world, rpi_slot *slot)
     rt_token token = native->token = slot->argument_token;
     const char *bytes;
     size_t size, before = native->tail.size, end = 0;
-    bool stops = is_full(world, slot) || native->tail.size > MOST_BYTES_BETWEEN || !rt_tokenizer_bytes(world->tokenizer, token, &bytes, &size);
+    bool stops = is_full(world, slot) || native->tail.size > MOST_BYTES_BETWEEN ||
+                 !rt_tokenizer_bytes(world->tokenizer, token, &bytes, &size);
     for (int32_t i = 0; i < world->stop_count; i++)
         stops = stops || world->stops[i] == token;
     if (stops)
@@ -237,7 +238,9 @@ static rt_result advance_between(rp_world *world, rpi_slot *slot)
         compute(world, slot);
         return RT_OK;
     }
-    rt_result result = token != style->syntax.trigger_token ? rpi_native_open_behind(world, slot, &native->tail, before, end) : RT_OK;
+    rt_result result = RT_OK;
+    if (token != style->syntax.trigger_token)
+        result = rpi_native_open_behind(world, slot, &native->tail, before, end);
     if (result == RT_OK && !rpi_buffer_add(&world->host, &slot->arguments, style->marker, style->marker_size))
         result = out_of_memory(world);
     return result == RT_OK ? open_call(world, slot) : result;

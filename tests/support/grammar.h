@@ -11,7 +11,7 @@
 static const char *const test_pieces[] = {
     "the", " the", " a", "name", "\"name", "\"name\"", "\": \"", "\": ", "\",", "\", \"", "\"}", "\"]", "\"}]", "}}", "]}", "{\"", "[\"", "[[", "[{\"",
     ": ", ", ", ", \"", "true", "false", "null", "rue", "12", "123", "0.", ".5", "-1", "e-", "e+10", "\\n", "\\\"", "\\u00", "\\ud83d", "\\", " \\\n",
-    "\xC3\xA9", "\xC3", "\xA9", "caf\xC3\xA9", "\xE2\x82", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xF0\x9F", "\xC2\xA0", "\xE3\x80\x80", "red", "green", "gre",
+    "\xC3\xA9", "\xC3", "\xA9", "caf\xC3\xA9", "\xE2\x82", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\xF0\x9F", "\xC2\xA0", "\x82\xAC\xC3\xA9", "\xA9\xC3\xA9", "\xA9\xC3\xA9\xC3", "\xA9" "a", "\xA9\xE2\x82\xAC", "\xA9" "b", "\xA9" "c", "\xA9" "d", "\xA9" "e", "\xA9" "f", "\xA9" "g", "\xA9" "h", "\xA9" "i", "\xA9\xC3\xAA", "\xE3\x80\x80", "red", "green", "gre",
     "abc", "abcabc", "aaaaaaaa", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "--", "2024", "-01-", "://", "http", "@", ".com", "  ", "\n", "\t",
     "a\"", "a\",", "a\": ", ".\"", "]\"", "x\"}", "\"a\"", "\"b\": ", "\"a\": 1", "k\": true", "1, 2", "1]", "0}", "\"\"", "<call>", "call", "l>{", ">{\"",
 };

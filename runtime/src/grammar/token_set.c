@@ -194,7 +194,8 @@ static void walk_set(walk *w, uint32_t node, const rti_thread *t, uint32_t chara
             if (state->accepts) add_leaving(w, (uint32_t)(n - v->nodes), characters);
             continue;
         }
-        if (p != NULL && all_loop(w, p, n)) {
+        // (A token that begins inside a character is not whole, so its other characters are looked at one by one.)
+        if (p != NULL && (w->root || !n->high) && all_loop(w, p, n)) {
             add_stretch(w, n, characters, leads, t->b, escaped);
             continue;
         }

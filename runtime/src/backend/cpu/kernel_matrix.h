@@ -245,7 +245,7 @@ typedef void panel_function(const rti_packed *m, int32_t panel, const rti_act *i
     {                                                                                                                    \
         panel_times_rows(bits, scales, offset, group, header, block, planes, rows, m, panel, in, row, out, out_stride);  \
     }
-// Portable C takes one row at a time; the others 8, 4, 2 or 1 (two planes: 4, 2 or 1).
+// Portable C takes one row at a time; the others 8, 4, 2 or 1 (two planes: 8 in AVX-512, 4 or 1).
 #if defined(__AVX2__)
 #define DEFINE_FORM(name, bits, scales, offset, group, header, block)   \
     DEFINE_TILE(name, bits, scales, offset, group, header, block, 1, 1) \
@@ -253,8 +253,17 @@ typedef void panel_function(const rti_packed *m, int32_t panel, const rti_act *i
     DEFINE_TILE(name, bits, scales, offset, group, header, block, 1, 4) \
     DEFINE_TILE(name, bits, scales, offset, group, header, block, 1, 8) \
     DEFINE_TILE(name, bits, scales, offset, group, header, block, 2, 1) \
-    DEFINE_TILE(name, bits, scales, offset, group, header, block, 2, 4)
-#define FORM_TILES(name) {{name##_1x1, name##_1x2, name##_1x4, name##_1x8}, {name##_2x1, NULL, name##_2x4, NULL}}
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 2, 4) \
+    DEFINE_LARGEST(name, bits, scales, offset, group, header, block)
+#if defined(__AVX512F__)
+#define DEFINE_LARGEST(name, bits, scales, offset, group, header, block) \
+    DEFINE_TILE(name, bits, scales, offset, group, header, block, 2, 8)
+#define LARGEST(name) name##_2x8
+#else
+#define DEFINE_LARGEST(name, bits, scales, offset, group, header, block)
+#define LARGEST(name) NULL
+#endif
+#define FORM_TILES(name) {{name##_1x1, name##_1x2, name##_1x4, name##_1x8}, {name##_2x1, NULL, name##_2x4, LARGEST(name)}}
 #else
 #define DEFINE_FORM(name, bits, scales, offset, group, header, block)   \
     DEFINE_TILE(name, bits, scales, offset, group, header, block, 1, 1) \

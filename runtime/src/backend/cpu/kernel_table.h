@@ -4,9 +4,10 @@
 #include "backend/cpu/kernel_matrix.h"
 #include "backend/cpu/kernel_rows.h"
 
-#define KERNEL_TABLE(set, title)                                                                                           \
+#define KERNEL_TABLE(set, title) KERNEL_TABLE_WITH(set, title, matrix_fast)
+#define KERNEL_TABLE_WITH(set, title, fast)                                                                                     \
     {                                                                                                                      \
-        .isa = set, .name = title, .matrix_fast = matrix_fast, .matrix_float = matrix_float, .row_decode = row_decode,      \
+        .isa = set, .name = title, .matrix_fast = fast, .matrix_float = matrix_float, .row_decode = row_decode,      \
         .norm = norm, .quantize = quantize, .activate = activate, .add = add, .softcap = softcap, .to_half = to_half,      \
         .attention = attention, .attention_merge = attention_merge, .scale = scale_row,                                    \
     }

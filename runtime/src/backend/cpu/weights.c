@@ -213,14 +213,18 @@ static rt_result create_checked(const rti_weights_def *def, rti_weights *weights
     return result;
 }
 
-// How finely activations are rounded. 16 bits (two passes of byte products) where that buys most accuracy for its cost: before
-// the value matrix, a thirtieth of the work and a third of the error in the logits; and before the output matrix, which is
-// read for few rows and waits for memory.
+// How finely activations are rounded. 16 bits (two passes of byte products) where that buys most accuracy for its cost. Of the
+// error that 8 bits leave in the logits (SmolLM2, mean KL 0.0035) the value matrix's input makes a third with a thirtieth of the
+// work, the down matrix's nearly a third with a quarter of it, and the output matrix, read for few rows, a sixth at no cost
+// where decoding waits for memory. Together they leave 0.0013.
 static void choose_planes(rti_weights *weights)
 {
     for (int i = 0; i < RTI_ROLE_COUNT; i++) {
-        weights->planes[i] = i == RTI_ROLE_VALUE || i == RTI_ROLE_LOGITS ? 2 : 1;
+        weights->planes[i] = 1;
     }
+    weights->planes[RTI_ROLE_VALUE] = 2;
+    weights->planes[RTI_ROLE_DOWN] = 2;
+    weights->planes[RTI_ROLE_LOGITS] = 2;
 }
 
 rt_result rti_weights_create_cpu(const rti_weights_def *def, rti_weights **out)

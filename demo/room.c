@@ -336,7 +336,7 @@ static void draw_lanterns(room *r, const game *g)
         SDL_RenderFillRectsF(r->renderer, frame, 5);
         draw_flame(r, x, 174, 24, g->time, (float)i * 4.2f);
         draw_glow(r, x, 160, 62, 0xFFC878, 0.85f * f);
-        draw_glow(r, x, 165, 190, 0xA86428, 0.5f * f);
+        draw_glow(r, x, 165, 120, 0xB87030, 0.5f * f);
     }
 }
 

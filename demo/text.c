@@ -155,11 +155,14 @@ static int font_for(text_drawer *t, text_style style, uint32_t c, int last)
     return own ? (int)style.face : FACE_SANS;
 }
 
-// Sets how a run is laid out: right to left for Arabic and Hebrew.
+// Sets how a run is laid out: its script, and right to left for Arabic and Hebrew. The same order as `fallbacks`.
 static void set_direction(TTF_Font *font, int which)
 {
-    bool backwards = which == FACE_NAMED + 3 || which == FACE_NAMED + 4;
+    static const char *const scripts[FALLBACKS] = {"Latn", "Hani", "Deva", "Arab", "Hebr", "Thai", "Beng", "Taml", "Geor", "Armn", "Zyyy", "Zmth"};
+    const char *script = which < FACE_NAMED ? "Latn" : scripts[which - FACE_NAMED];
+    bool backwards = script[0] == 'A' ? script[2] == 'a' : script[0] == 'H' && script[1] == 'e';
     TTF_SetFontDirection(font, backwards ? TTF_DIRECTION_RTL : TTF_DIRECTION_LTR);
+    TTF_SetFontScriptName(font, script);
 }
 
 // The next run of `text` in one font; its font.
@@ -173,6 +176,10 @@ static int next_run(text_drawer *t, text_style style, const char *text, char out
         }
         which = found;
         at += text_step(text + at);
+    }
+    // A space behind words that run to the left belongs to what follows, or it would stand before them.
+    while ((which == FACE_NAMED + 3 || which == FACE_NAMED + 4) && text[at] && at > 1 && text[at - 1] == ' ') {
+        at--;
     }
     memcpy(out, text, (size_t)at);
     out[at] = 0;

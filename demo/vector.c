@@ -130,6 +130,10 @@ void canvas_read(const canvas *c, uint8_t *bgra, int pitch)
         uint8_t *to = bgra + (size_t)y * (size_t)pitch;
         for (int x = 0; x < c->width; x++, from += 4, to += 4) {
             float a = from[3] > 1 ? 1 : from[3];
+            if (a < 0.002f) {
+                to[0] = to[1] = to[2] = to[3] = 0;
+                continue;
+            }
             float dither = (pattern[(y & 3) * 4 + (x & 3)] + 0.5f) / 16.0f;
             float unpremultiply = a > 0.0001f ? 255.0f / a : 0;
             for (int k = 0; k < 3; k++) {
@@ -394,7 +398,8 @@ void fill(canvas *c, paint p)
         float *to = c->pixels + ((size_t)y * (size_t)c->width + (size_t)x0) * 4;
         const float *mask = c->mask ? c->mask + (size_t)y * (size_t)c->width : NULL;
         float sum = 0;
-        for (int x = x0; x < x1; x++, to += 4) {
+        bool outside = mask && (y < c->mask_top || y >= c->mask_bottom);
+        for (int x = x0; x < x1 && !outside; x++, to += 4) {
             sum += cover[x];
             float a = fabsf(sum);
             if (a < 0.002f) {
@@ -413,11 +418,13 @@ void fill(canvas *c, paint p)
 void mask_begin(canvas *c)
 {
     int x0, y0, x1, y1;
-    memset(c->mask_memory, 0, (size_t)c->width * (size_t)c->height * sizeof(float));
-    c->mask = c->mask_memory;
+    c->mask = c->mask_memory; // all zero: mask_end leaves it so
+    c->mask_top = c->mask_bottom = 0;
     if (!path_bounds(c, &x0, &y0, &x1, &y1)) {
         return;
     }
+    c->mask_top = y0;
+    c->mask_bottom = y1;
     for (int y = y0; y < y1; y++) {
         float *cover = c->cover + (size_t)y * (size_t)(c->width + 2), sum = 0;
         for (int x = x0; x < x1; x++) {
@@ -430,6 +437,9 @@ void mask_begin(canvas *c)
 
 void mask_end(canvas *c)
 {
+    memset(c->mask_memory + (size_t)c->mask_top * (size_t)c->width, 0,
+           (size_t)(c->mask_bottom - c->mask_top) * (size_t)c->width * sizeof(float));
+    c->mask_top = c->mask_bottom = 0;
     c->mask = NULL;
 }
 

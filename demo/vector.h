@@ -44,6 +44,7 @@ typedef struct canvas {
     float *cover;    // what edges add to, (width + 2) a row
     float *mask;     // NULL: none
     float *mask_memory;
+    int mask_top, mask_bottom; // rows of the mask that are not zero
     float m[6];      // x' = m0 x + m2 y + m4, y' = m1 x + m3 y + m5
     float saved[8][6];
     int depth;

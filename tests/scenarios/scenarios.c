@@ -206,6 +206,8 @@ rt_result scenario_play(const scenario_def *scenario, scenario_result *result)
     scenario_stage stage = { .scenario = scenario, .result = result };
     memset(result, 0, sizeof *result);
     rt_result code = scenario_create_world(scenario, &stage.world);
+    if (code == RT_OK && scenario->recording != NULL)
+        code = rp_world_set_recording(stage.world, scenario->recording);
     if (code == RT_OK)
         code = populate(&stage);
     for (int32_t round = 0; code == RT_OK && round < scenario->rounds; round++) {

@@ -26,6 +26,7 @@ typedef struct scenario_def {
     uint32_t seed;
     int32_t max_active_turns; // 0: the world's default
     bool speculate;
+    const char *recording; // path, or NULL
 } scenario_def;
 
 scenario_def scenario_default(rt_model *model);

@@ -7,6 +7,7 @@
 #include "repartee/event.h"
 #include "repartee/format.h"
 #include "repartee/ids.h"
+#include "repartee/record.h"
 #include "repartee/tool.h"
 #include "repartee/trace.h"
 #include "repartee/turn.h"

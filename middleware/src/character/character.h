@@ -39,6 +39,8 @@ typedef struct rpi_action {
 bool rpi_action_add(const rt_host *host, rpi_buffer *actions, const rpi_action *action);
 // The action at *at, which moves on; false at the end.
 bool rpi_action_read(rp_text actions, size_t *at, rpi_action *action);
+// Whether bytes from elsewhere are actions of a turn with such a reply: before anybody reads them.
+bool rpi_actions_are_valid(rp_text actions, size_t reply_size);
 // Leaves out a last call that was never answered.
 void rpi_actions_settle(rpi_buffer *actions);
 

@@ -95,6 +95,21 @@ bool rpi_action_add(const rt_host *host, rpi_buffer *actions, const rpi_action *
     return added;
 }
 
+bool rpi_actions_are_valid(rp_text actions, size_t reply_size)
+{
+    for (size_t at = 0; at < actions.size;) {
+        action_head head;
+        if (actions.size - at < sizeof head)
+            return false;
+        memcpy(&head, actions.data + at, sizeof head);
+        uint64_t size = (uint64_t)head.content_size + head.name_size + head.call_id_size;
+        if (size > actions.size - at - sizeof head || head.said > reply_size)
+            return false;
+        at += sizeof head + (size_t)size;
+    }
+    return true;
+}
+
 bool rpi_action_read(rp_text actions, size_t *at, rpi_action *action)
 {
     action_head head;

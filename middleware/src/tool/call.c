@@ -136,6 +136,7 @@ void rpi_call_finish(rp_world *world, rpi_slot *slot, rp_call_status status, con
     rp_event event = { .kind = RP_EVENT_CALL_RESULT, .character = rpi_character_id(slot->character),
                        .turn = rpi_turn_id(slot->turn), .tool = offer->tool, .call = slot->call, .call_status = status };
     const char *name = tool != NULL ? tool->name : "";
+    rpi_record_answer(world, slot, name, status, (rp_text){ answer, size });
     bool fits = rpi_events_add(world, &event, answer, size) && write_outcome(world, slot, status, answer, size) &&
                 rpi_action_add(&world->host, &slot->actions,
                                &(rpi_action){ .is_result = true, .content = { slot->answer.data, slot->answer.size },

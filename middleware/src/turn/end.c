@@ -95,6 +95,10 @@ void rpi_turn_end(rp_world *world, rpi_turn *turn, rpi_end end, rt_result result
             .first_text_us = turn->first_text_ns > 0 ? (turn->first_text_ns - turn->said_ns) / 1000 : 0,
             .duration_us = (now - turn->said_ns) / 1000,
         };
+        if (slot != NULL) {
+            static const char *const names[] = { "done", "cancelled", "interrupted", "dropped", "failed" };
+            rpi_record_end(world, slot, names[end], (rp_text){ slot->reply.data, slot->reply.size });
+        }
         rp_text text = { message, message != NULL ? strlen(message) : 0 };
         if (slot != NULL) {
             event.prompt_tokens = (int32_t)slot->prompt.count;

@@ -30,6 +30,7 @@ void rpi_turn_start(rp_world *world, rpi_turn *turn, rpi_slot *slot)
     slot->stage = RPI_STAGE_OFFER;
     slot->served_ns = rpi_world_now(world);
     slot->rounds = 0;
+    slot->recorded = false;
     slot->reused = 0;
     slot->reply_tokens = 0;
     slot->system_bytes = system_bytes(world, turn->character);
@@ -255,6 +256,7 @@ static void run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
             slot->stage = RPI_STAGE_COMPOSE;
         break;
     case RPI_STAGE_COMPOSE:
+        rpi_record_prompt(world, slot);
         result = rpi_slot_compose(world, slot);
         if (result == RT_OK)
             result = rpi_choose_prepare(world, slot);

@@ -49,6 +49,7 @@ void rpi_slot_destroy(rp_world *world, rpi_slot *slot)
 {
     const rt_host *host = &world->host;
     rpi_slot_release(world, slot);
+    rpi_buffer_free(host, &slot->record);
     rt_matcher_destroy(slot->matcher);
     rpi_native_free(world, slot);
     rp_prompt_free(&slot->prompt);

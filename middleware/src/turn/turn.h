@@ -97,6 +97,8 @@ typedef struct rpi_slot {
     size_t message_capacity;
     rpi_buffer text;   // the system text
     rpi_buffer notes;  // lines with what was done about them
+    rpi_buffer record; // of a recording
+    bool recorded;
     rpi_buffer scratch; // for whatever is being put together, never across chores
     rp_prompt prompt;
     int32_t reused;    // prompt tokens found in the cache

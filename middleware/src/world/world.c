@@ -231,6 +231,7 @@ void rp_world_destroy(rp_world *world)
     rt_context_destroy(world->context);
     rpi_events_free(world);
     rpi_trace_free(world);
+    rpi_record_stop(world);
     rpi_release_text(&world->host, world->lore);
     rpi_release_text(&world->host, world->player_name);
     rt_model_close(world->model);

@@ -9,6 +9,7 @@
 #include "repartee/world.h"
 #include "schedule/schedule.h"
 #include "tool/tool.h"
+#include "trace/record.h"
 #include "trace/trace.h"
 #include "turn/turn.h"
 
@@ -72,6 +73,7 @@ struct rp_world {
     rpi_scheduler scheduler;
     rpi_pacer pacer;
     rpi_trace trace;
+    FILE *recording; // NULL: off
     rp_stats stats;
     uint64_t allocations_before; // in the meter when the stats were reset
     int32_t callback_depth;

@@ -357,6 +357,7 @@ static void prepare(const canvas *c, const paint *p, gradient *g)
         g->ux = (ix * dx + jx * dy) / length;
         g->uy = (iy * dx + jy * dy) / length;
         g->u0 = ((x0 - p->x0) * dx + (y0 - p->y0) * dy) / length;
+        g->vx = g->vy = g->v0 = 0;
     } else {
         g->ux = ix / p->x1, g->uy = iy / p->x1, g->u0 = (x0 - p->x0) / p->x1;
         g->vx = jx / (p->x1 * p->y1), g->vy = jy / (p->x1 * p->y1), g->v0 = (y0 - p->y0) / (p->x1 * p->y1);
@@ -386,7 +387,7 @@ static colour gradient_colour(const paint *p, const gradient *g, float x, float 
 void fill(canvas *c, paint p)
 {
     int x0, y0, x1, y1;
-    gradient g;
+    gradient g = {.ux = 0};
     if (!path_bounds(c, &x0, &y0, &x1, &y1)) {
         return;
     }

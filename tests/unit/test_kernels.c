@@ -4,10 +4,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "backend/cpu/cpu.h"
+#include "support/golden.h"
 #include "support/plain_forward.h"
 #include "support/synthetic_network.h"
 
@@ -200,6 +203,151 @@ static void test_packing_keeps_values(void **state)
     }
 }
 
+// Many rows far into a sequence join their chunks one after another, few keep them apart: the same bits. The cache is filled
+// through block_write, whose order all backends share; block_read gives it back.
+static void test_long_contexts_and_blocks(void **state)
+{
+    (void)state;
+    static const rt_kv_type kinds[] = {RT_KV_F16, RT_KV_Q8_0, RT_KV_F32};
+    const rti_backend *backend = rti_backend_cpu();
+    synthetic s;
+    synthetic_def def = synthetic_default(RTI_TYPE_Q4_0);
+    synthetic_create(&s, &def);
+    s.layers[1].sliding_window = 700;
+    for (size_t kind = 0; kind < RTI_COUNT(kinds); kind++) {
+        float all[32 * 100], one[32 * 100];
+        uint32_t blocks[100];
+        rti_device *device;
+        machine m = machine_open(&s.network, NULL, RT_PRECISION_FAST, kinds[kind], 0);
+        rti_device_def long_def = {.weights = m.weights, .max_rows = 32, .max_passes = 1, .max_logits_rows = 32, .block_count = 100,
+                                   .kv_type = kinds[kind], .worker_count = 1, .worker_spin_us = 20};
+        assert_int_equal(backend->device_create(&long_def, &device), RT_OK);
+        const size_t size = (size_t)backend->block_bytes(device);
+        uint8_t *bytes = malloc(size), *back = malloc(size);
+        for (uint32_t b = 0; b < 100; b++) {
+            blocks[b] = b;
+            for (size_t i = 0; i < size; i += kinds[kind] == RT_KV_F32 ? 4 : 2) {
+                float value = 0.5f * synthetic_uniform(&s);
+                if (kinds[kind] == RT_KV_F32) {
+                    memcpy(bytes + i, &value, 4);
+                } else if (kinds[kind] == RT_KV_F16 || i % 34 == 0) {
+                    synthetic_half(bytes + i, kinds[kind] == RT_KV_F16 ? value : 0.004f);
+                } else {
+                    bytes[i] = (uint8_t)synthetic_random(&s);
+                    bytes[i + 1] = (uint8_t)synthetic_random(&s);
+                }
+            }
+            assert_int_equal(backend->block_write(device, b, bytes), RT_OK);
+            assert_int_equal(backend->block_read(device, b, back), RT_OK);
+            assert_memory_equal(bytes, back, size);
+        }
+        assert_int_equal(backend->block_copy(device, 3, 4), RT_OK);
+        assert_int_equal(backend->block_read(device, 4, bytes), RT_OK);
+        assert_int_equal(backend->block_read(device, 3, back), RT_OK);
+        assert_memory_equal(bytes, back, size);
+        for (int32_t together = 0; together < 2; together++) {
+            for (int32_t first = 0; first < 32; first += together ? 32 : 1) {
+                rti_row rows[32];
+                int32_t count = together ? 32 : 1;
+                for (int32_t i = 0; i < count; i++) {
+                    rows[i] = (rti_row){.token = first + i, .position = 3000 + first + i, .blocks = blocks, .logits_row = i};
+                }
+                assert_int_equal(backend->pass_begin(device, 0, &(rti_pass_input){rows, count, count}), RT_OK);
+                assert_int_equal(synthetic_run(backend, device, &s.network, together ? 7 : 0), RT_OK);
+                for (int32_t i = 0; i < count; i++) {
+                    const float *logits;
+                    assert_int_equal(backend->logits(device, 0, i, &logits), RT_OK);
+                    memcpy((together ? all : one) + (first + i) * 100, logits, 100 * sizeof(float));
+                }
+                backend->pass_end(device, 0);
+            }
+        }
+        assert_memory_equal(all, one, sizeof all);
+        free(bytes);
+        free(back);
+        backend->device_destroy(device);
+        machine_close(&m);
+    }
+    synthetic_destroy(&s);
+}
+
+// Each allocation refused in turn: an error, nothing left behind.
+static void test_refused_memory(void **state)
+{
+    (void)state;
+    const rti_backend *backend = rti_backend_cpu();
+    synthetic s;
+    synthetic_def def = synthetic_default(RTI_TYPE_Q4_1);
+    synthetic_create(&s, &def);
+    for (size_t allowed = 0;; allowed++) {
+        test_meter meter = {.refuse_after = allowed};
+        rti_weights *weights = NULL;
+        rti_device *device = NULL;
+        rti_weights_def wd = {.host = test_meter_host(&meter), .network = &s.network, .load_threads = 2};
+        rt_result result = backend->weights_create(&wd, &weights);
+        if (result == RT_OK) {
+            rti_device_def dd = {.host = test_meter_host(&meter), .weights = weights, .max_rows = 4, .max_passes = 1, .max_logits_rows = 4,
+                                 .block_count = 2, .worker_count = 1, .worker_spin_us = 20};
+            uint64_t told = 0, before = meter.bytes;
+            result = backend->device_create(&dd, &device);
+            assert_int_equal(backend->device_memory(&dd, &told), RT_OK);
+            assert_true(result != RT_OK || meter.bytes - before <= told + (4 << 20)); // rounded up to huge pages
+            if (result == RT_OK) {
+                backend->device_destroy(device);
+            }
+            backend->weights_destroy(weights);
+        }
+        assert_int_equal(meter.blocks, 0);
+        assert_int_equal(meter.bytes, 0);
+        if (result == RT_OK) {
+            break;
+        }
+        assert_int_equal(result, RT_ERROR_OUT_OF_MEMORY);
+    }
+    synthetic_destroy(&s);
+}
+
+// Kept packed weights give the same bits; damaged ones are packed again.
+static void test_packed_weights_kept(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/repartee-panels-XXXXXX", path[128];
+    assert_non_null(mkdtemp(folder));
+    synthetic s;
+    synthetic_def def = synthetic_default(RTI_TYPE_Q6_K);
+    synthetic_create(&s, &def);
+    s.network.fingerprint = 0x1234;
+    snprintf(path, sizeof path, "%s/%016llx.panels", folder, 0x1234ull);
+    machine plain = machine_open(&s.network, NULL, RT_PRECISION_FAST, RT_KV_F16, 0);
+    const uint64_t expected = hash_of(&plain, &s.network, (synthetic_cut){32, 0});
+    machine_close(&plain);
+    for (int round = 0; round < 4; round++) {
+        rti_weights_def wd = {.network = &s.network, .load_threads = 1, .cache_folder = folder};
+        rti_weights *weights;
+        assert_int_equal(rti_backend_cpu()->weights_create(&wd, &weights), RT_OK);
+        rti_device_def dd = {.weights = weights, .max_rows = 32, .max_passes = 1, .max_logits_rows = 32, .block_count = 16};
+        machine m = {.weights = weights};
+        assert_int_equal(rti_backend_cpu()->device_create(&dd, &m.device), RT_OK);
+        assert_true(hash_of(&m, &s.network, (synthetic_cut){32, 0}) == expected);
+        machine_close(&m);
+        FILE *file = fopen(path, "r+b");
+        assert_non_null(file);
+        if (round == 1) { // one bit
+            fseek(file, 5000, SEEK_SET);
+            int byte = fgetc(file);
+            fseek(file, 5000, SEEK_SET);
+            fputc(byte ^ 4, file);
+        }
+        fclose(file);
+        if (round == 2) {
+            assert_int_equal(truncate(path, 3000), 0);
+        }
+    }
+    remove(path);
+    rmdir(folder);
+    synthetic_destroy(&s);
+}
+
 static void test_sine_and_cosine(void **state)
 {
     (void)state;
@@ -217,6 +365,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packing_keeps_values),
         cmocka_unit_test(test_sine_and_cosine),
+        cmocka_unit_test(test_long_contexts_and_blocks),
+        cmocka_unit_test(test_refused_memory),
+        cmocka_unit_test(test_packed_weights_kept),
         cmocka_unit_test(test_traits_against_plain_arithmetic),
         cmocka_unit_test(test_one_hash_for_every_type),
         cmocka_unit_test(test_one_hash_exact),

@@ -263,6 +263,10 @@ static inline bool rti_packed_is_float(const rti_weights *weights, const rti_pac
     return weights->precision == RT_PRECISION_EXACT || m->form->bits == RTI_BITS_FLOAT;
 }
 
+// Reads the arena's contents from `folder`, or writes them. False: packing is needed, and the arena to be placed again.
+bool rti_pack_cache_read(rti_weights *weights, const char *folder);
+void rti_pack_cache_write(const rti_weights *weights, const char *folder);
+
 rt_result rti_weights_create_cpu(const rti_weights_def *def, rti_weights **weights);
 void rti_weights_destroy_cpu(rti_weights *weights);
 

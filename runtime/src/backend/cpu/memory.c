@@ -16,6 +16,9 @@ void *rti_arena_take(rti_arena *arena, size_t count, size_t size)
     }
     void *pointer = arena->base ? arena->base + arena->used : NULL;
     arena->used = (end + 63) & ~(size_t)63;
+    if (arena->base) {
+        memset(arena->base + end, 0, arena->used - end);
+    }
     return pointer;
 }
 

@@ -206,9 +206,13 @@ static rt_result create_checked(const rti_weights_def *def, rti_weights *weights
         rti_release(&weights->host, list.entries, entries_bytes);
         return rti_fail(&weights->host, RT_ERROR_OUT_OF_MEMORY, "weights: no memory for %zu bytes of packed weights", weights->arena_bytes);
     }
+    bool cached = def->cache_folder && rti_pack_cache_read(weights, def->cache_folder);
     list.arena = (rti_arena){.base = weights->arena};
-    place_all(&list);
-    rt_result result = list.result == RT_OK ? pack_all(&list, def->load_threads) : list.result;
+    place_all(&list); // writes vectors and scales: the same as were kept
+    rt_result result = list.result != RT_OK || cached ? list.result : pack_all(&list, def->load_threads);
+    if (result == RT_OK && !cached && def->cache_folder) {
+        rti_pack_cache_write(weights, def->cache_folder);
+    }
     rti_release(&weights->host, list.entries, entries_bytes);
     return result;
 }

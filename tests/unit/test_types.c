@@ -88,12 +88,12 @@ static void writers_are_bit_exact(void **state)
 {
     (void)state;
     static const char *const names[] = {"F16", "BF16", "Q8_0", "Q4_0", "Q4_1"};
-    size_t size;
+    size_t size = 0;
     uint8_t *values = test_read_file(FOLDER "written.values", &size);
     assert_non_null(values);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char path[256];
-        size_t expected_size;
+        size_t expected_size = 0;
         snprintf(path, sizeof path, FOLDER "%s.written", names[i]);
         uint8_t *expected = test_read_file(path, &expected_size);
         uint8_t *blocks = calloc(1, expected_size);

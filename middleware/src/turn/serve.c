@@ -194,8 +194,13 @@ static rt_result step_speak(rp_world *world, rpi_slot *slot)
         rpi_turn_end(world, slot->turn, RPI_END_DONE, RT_OK, NULL, 0);
         return RT_OK;
     }
-    slot->main_length++;
-    rpi_slot_add_segment(slot, slot->main, slot->tokens.ids + slot->tokens.count - 1, 1, 0);
+    slot->main_length += slot->draft_valid;
+    if (slot->draft_valid < slot->draft_count) {
+        rt_result result = rt_sequence_truncate(world->context, slot->main, slot->main_length);
+        if (result != RT_OK)
+            return result;
+    }
+    rpi_draft_next(world, slot);
     return RT_OK;
 }
 
@@ -302,6 +307,8 @@ rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *seg
         return rpi_choose_take(world, slot, segment, index, pass, row);
     if (slot->stage == RPI_STAGE_ARGUE)
         return rpi_argue_take(slot, segment, pass, row);
+    if (slot->stop || slot->draft_missed)
+        return RT_OK;
     rt_sample_request request = {
         .sampler = &slot->sampler,
         .step = (uint64_t)slot->tokens.count,
@@ -311,5 +318,8 @@ rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *seg
     };
     rt_token token;
     rt_result result = rt_pass_sample(pass, row, &request, &token);
-    return result == RT_OK ? rpi_speak_take(world, slot, token) : result;
+    if (result != RT_OK)
+        return result;
+    rpi_draft_check(slot, index, token);
+    return rpi_speak_take(world, slot, token);
 }

@@ -40,7 +40,7 @@ rt_result rpi_speak_begin(rp_world *world, rpi_slot *slot)
     slot->max_reply_tokens = RPI_MAX(slot->turn->max_reply_tokens, slot->reply_tokens + slot->turn->max_reply_tokens / 2);
     int32_t last = (int32_t)slot->prompt.count - 1;
     rpi_slot_clear_segments(world, slot);
-    rpi_slot_add_segment(slot, slot->main, slot->prompt.ids + last, 1, 0);
+    rpi_draft_begin(slot, slot->prompt.ids[last]);
     return RT_OK;
 }
 

@@ -79,6 +79,8 @@ typedef struct rpi_tokens {
     size_t count, capacity;
 } rpi_tokens;
 
+enum { RPI_DRAFT = 5 }; // rows of a speaking turn: the last token and the guesses behind it
+
 typedef struct rpi_slot {
     int32_t number;
     rpi_stage stage, traced_stage;
@@ -146,6 +148,10 @@ typedef struct rpi_slot {
     rt_text_stream stream;
     rpi_buffer reply;   // text given out
     rpi_buffer held;    // text kept back: white space, the beginning of a stop text
+    rt_token draft[RPI_DRAFT];
+    int32_t draft_count, draft_valid; // rows; those whose tokens were right
+    bool draft_missed;                // a guess was wrong: the rows behind it mean nothing
+    int32_t draft_credit;             // 0: guessing does not pay here
     size_t sentence_begin;
     int32_t max_reply_tokens;
     int32_t reply_tokens;
@@ -208,6 +214,11 @@ double rpi_slot_compose_bytes(const rp_world *world, const rpi_slot *slot);
 rt_result rpi_speak_begin(rp_world *world, rpi_slot *slot);
 rt_result rpi_speak_take(rp_world *world, rpi_slot *slot, rt_token token); // a token was sampled
 void rpi_speak_end(rp_world *world, rpi_slot *slot); // what was held back; the last sentence
+
+// turn/draft.c
+void rpi_draft_begin(rpi_slot *slot, rt_token first);
+void rpi_draft_next(rp_world *world, rpi_slot *slot); // the last token and what may follow it, as a segment
+void rpi_draft_check(rpi_slot *slot, int32_t index, rt_token sampled); // the row's token was sampled
 
 // turn/sentence.c: the end (exclusive) of the first sentence in text[begin, size), or 0 where none is complete yet.
 // `final`: nothing follows.

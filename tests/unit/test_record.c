@@ -50,7 +50,8 @@ static void test_recordings(void **state)
     snprintf(path, sizeof path, "/tmp/repartee-recording-%d", (int)getpid());
     scenario_def scenario = scenario_default(model);
     scenario.tools = scenario.emotions = true;
-    scenario.others = 3;
+    scenario.others = 1;
+    scenario.reply_tokens = 12;
     scenario.budget_us = 700;
     scenario.recording = path;
     assert_int_equal(scenario_play(&scenario, &result), RT_OK);
@@ -87,12 +88,12 @@ static void test_recordings(void **state)
     assert_true(replay.first_line > 1 && replay.recorded[0] == '~');
 
     // Damaged files are errors or differences, never worse.
-    for (size_t cut = 1; cut < size; cut += size / 40) {
+    for (size_t cut = 1; cut < size; cut += size / 12 + 1) {
         write_all(text, cut);
         code = rp_recording_play(path, &def, RP_BUDGET_UNLIMITED, &replay);
         assert_true(code == RT_OK || code == RT_ERROR_BAD_FILE || code == RT_ERROR_INVALID_ARGUMENT || code == RT_ERROR_BAD_TEXT);
     }
-    for (size_t i = 0; i < size; i += size / 60 + 1) {
+    for (size_t i = 0; i < size; i += size / 25 + 1) {
         memcpy(changed, text, size);
         changed[i] ^= 0x15;
         write_all(changed, size);

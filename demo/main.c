@@ -45,7 +45,7 @@ typedef struct evening {
 static const char usage[] =
     "usage: griffin [OPTION...]\n"
     "  --model FILE         a .gguf file, or a folder with config.json and safetensors\n"
-    "  --budget US          microseconds of a frame for the minds (default: what the frames allow; 4000 without a display)\n"
+    "  --budget US          microseconds of a frame for the minds (default: what the frames allow; 8000 without a display)\n"
     "  --threads N          threads that may work on a frame, this one included (default 1)\n"
     "  --seed N             of the evening\n"
     "  --headless           no window: the same game, drawn into memory\n"
@@ -120,7 +120,7 @@ static int read_options(options *o, int count, char **words)
         return -1;
     }
     if (o->budget_us == 0) {
-        o->budget_us = o->headless ? 4000 : RP_BUDGET_PACED;
+        o->budget_us = o->headless ? 8000 : RP_BUDGET_PACED;
     }
     return 1;
 }

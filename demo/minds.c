@@ -350,15 +350,33 @@ static int person_of(const minds *m, rp_character_id id)
     return NOBODY;
 }
 
+// Where a second paragraph begins, or `size`: people here say one thing at a time.
+static size_t paragraph_end(const person *p, const char *text, size_t size)
+{
+    bool spoken = p->said_size > 0;
+    for (size_t k = 0; k < size; k++) {
+        if (spoken && text[k] == '\n') {
+            return k;
+        }
+        spoken = spoken || (text[k] != ' ' && text[k] != '\n');
+    }
+    return size;
+}
+
 static void add_words(minds *m, int i, const rp_event *event)
 {
     person *p = &m->game->people[i];
+    const char *text = event->text.data;
+    size_t size = paragraph_end(p, text, event->text.size);
     if (m->speaking_line[i] < 0) {
         m->speaking_line[i] = game_add_line(m->game, i, p->name, !p->focus);
+        m->heard[i] = 0;
     }
-    game_append(m->game, m->speaking_line[i], event->text.data, event->text.size);
-    const char *text = event->text.data;
-    size_t size = event->text.size;
+    m->heard[i] += size;
+    if (size < event->text.size) {
+        rp_turn_interrupt(m->world, event->turn, m->heard[i]);
+    }
+    game_append(m->game, m->speaking_line[i], text, size);
     while (p->said_size == 0 && size > 0 && (*text == ' ' || *text == '\n')) {
         text++;
         size--;

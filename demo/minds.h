@@ -23,6 +23,7 @@ typedef struct minds {
     rp_character_id ids[PEOPLE];
     rp_turn_id turns[PEOPLE]; // the one each is heard with
     int speaking_line[PEOPLE];
+    size_t heard[PEOPLE];     // bytes of the reply that the game took
     char *lore;
     char reply[256];          // texts that game functions return to scripts
     rp_text cellar[3];

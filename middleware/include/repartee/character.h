@@ -17,10 +17,12 @@ typedef struct rp_character_def {
     const char *knowledge; // further text for the prompt (lore that this character knows), or NULL
     const rp_tool_id *tools; // functions this character may call
     int32_t tool_count;      // at most 128
-    const char *const *emotions; // names the character may show, first one is the resting state; or NULL
+    // Names the character may show, the first one is the resting state; or NULL. Chosen before each reply by how well "makes
+    // NAME feel ..." explains the player's line; RP_EVENT_EMOTION comes when it changes. Adjectives work best. At most 32.
+    const char *const *emotions;
     int32_t emotion_count;
     rt_sampler_def sampler;  // its seed is mixed with the world's, the character's name and the number of the turn
-    int32_t max_reply_tokens; // default 96
+    int32_t max_reply_tokens; // default 96; from three quarters on a reply ends with the sentence it is in
     int32_t max_history_turns; // turns kept in the prompt; older ones leave whole; 0: as many as fit (default)
     const char *const *fallback_lines; // authored lines for when the model cannot serve, or NULL; copied
     int32_t fallback_line_count;

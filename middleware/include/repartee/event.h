@@ -41,7 +41,8 @@ typedef struct rp_event {
     uint64_t duration_us;   // from rp_character_say to the last
 } rp_event;
 
-// Takes the oldest event; false when there is none.
+// Takes the oldest event; false when there is none. While more than 4,096 wait untaken (or 1 MiB of their texts), the world
+// serves nothing.
 RT_API bool rp_world_next_event(rp_world *world, rp_event *event);
 
 #ifdef __cplusplus

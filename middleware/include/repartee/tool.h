@@ -1,7 +1,10 @@
 // repartee/tool.h - the functions of the game that characters may call.
 //
 // Parameters are a JSON Schema. A call's arguments always parse and always fit it: the model cannot write anything else.
-// What a character may not do now does not exist for the model. `none` is always a choice.
+// What a character may not do now does not exist for the model. `none` is always a choice (and no tool's name).
+//
+// Models without a call format of their own decide by descriptions: a description should read as a wish, "Pour the guest a
+// drink"; only its first sentence counts. They make at most one call a turn.
 //
 // SPDX-License-Identifier: MIT
 #ifndef REPARTEE_TOOL_H

@@ -46,7 +46,7 @@ RT_API rt_result rp_character_say(rp_world *world, rp_character_id character, co
 RT_API rt_result rp_turn_cancel(rp_world *world, rp_turn_id turn);
 
 // Barge-in: ends a turn and keeps in the history what was heard of it, the first `heard_bytes` of the reply's text (cut back to a whole
-// character). RP_EVENT_TURN_CANCELLED follows.
+// character). RP_EVENT_TURN_CANCELLED follows. Where nothing was heard and nothing was done, it is as if cancelled.
 RT_API rt_result rp_turn_interrupt(rp_world *world, rp_turn_id turn, size_t heard_bytes);
 
 // STALE_ID once a turn has ended and its last event was taken.

@@ -30,7 +30,9 @@ extern "C" {
 
 typedef enum rp_world_mode {
     RP_MODE_INLINE = 0,     // slices run inside rp_world_update, on its thread and the workers
-    RP_MODE_BACKGROUND = 1, // slices run on a thread of the world's own, under the same budget a frame
+    // Slices run on a thread of the world's own, under the same budget a frame; rp_world_update grants it and returns.
+    // Callbacks and events stay in rp_world_update. Calls on the world wait for one slice (1 ms) at most.
+    RP_MODE_BACKGROUND = 1,
     RP_MODE_HEADLESS = 2,   // a server without frames: rp_world_update works until its budget is gone, large slices
 } rp_world_mode;
 

@@ -21,7 +21,6 @@ typedef struct pool_phase {
     _Atomic uint64_t left;
     _Atomic uint32_t sleepers; // on `left`'s low half
     int32_t units;
-    uint64_t finished_ns;
     uint8_t reserved[32];
 } pool_phase;
 
@@ -138,7 +137,6 @@ static bool phase_work(rti_pool *pool, int32_t index, uint32_t job, int32_t thre
         function(atomic_load_explicit(&pool->context, memory_order_relaxed), index, thread, begin, end);
         uint64_t left = atomic_fetch_sub(&phase->left, 1) - 1;
         if ((uint32_t)left == 0) {
-            phase->finished_ns = rti_now_ns();
             if (atomic_load(&phase->sleepers) > 0) {
                 futex_wake(low_half(&phase->left));
             }
@@ -200,7 +198,6 @@ void rti_pool_run(rti_pool *pool, rti_phase_function *function, void *context, i
         int32_t threads = pool->worker_count + 1, pieces = RTI_MIN(units[i], threads * 8);
         pool_phase *phase = &pool->phases[i];
         phase->units = units[i];
-        phase->finished_ns = 0;
         atomic_store_explicit(&phase->left, (uint64_t)job << 32 | (uint32_t)pieces, memory_order_relaxed);
         atomic_store_explicit(&phase->claim, (uint64_t)job << 32 | (uint64_t)pieces << 16, memory_order_release);
     }

@@ -190,13 +190,41 @@ rt_result rpi_choose_begin(rp_world *world, rpi_slot *slot)
     return RT_OK;
 }
 
+// e^x for x <= 0, to six digits: enough to weigh candidates by, and cheap enough for every row of every candidate. Only
+// additions and multiplications, so that every machine decides alike.
+static float quick_exp(float x)
+{
+    if (x < -87.0f)
+        return 0.0f;
+    float t = x * 1.44269504f;
+    int32_t whole = (int32_t)(t - 0.5f);
+    float f = t - (float)whole; // -0.5 .. 0.5
+    float power = 1.0f + f * (0.693147181f + f * (0.240226507f + f * (0.0555041087f + f * (0.00961812911f + f * 0.00133335581f))));
+    uint32_t bits = (uint32_t)(whole + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return power * scale;
+}
+
+// Natural logarithm of the sum of e^logit.
+static double normaliser(const float *logits, int32_t count)
+{
+    float most = logits[0];
+    for (int32_t i = 1; i < count; i++)
+        most = logits[i] > most ? logits[i] : most;
+    double sums[4] = { 0 };
+    for (int32_t i = 0; i < count; i++)
+        sums[i & 3] += (double)quick_exp(logits[i] - most);
+    return (double)most + log((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
 rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass, int32_t row)
 {
     const float *logits;
     rt_result result = rt_pass_logits(pass, row, &logits);
     if (result == RT_OK)
         slot->choice.score[segment->candidate] +=
-            rt_log_probability(logits, world->info.vocab_size, NULL, segment->tokens[index + 1]);
+            (double)logits[segment->tokens[index + 1]] - normaliser(logits, world->info.vocab_size);
     return result;
 }
 

@@ -11,15 +11,19 @@
 #include <stdint.h>
 #include <string.h>
 
-// Under the sanitizers everything written out in place, each operation with its checks, takes a compiler minutes.
 #if defined(__SANITIZE_ADDRESS__)
-#define ALWAYS_INLINE static __attribute__((unused))
+#define LANES_SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
+#define LANES_SANITIZED 1
+#endif
+#endif
+
+// Under the sanitizers everything written out in place, each operation with its checks, takes a compiler minutes: the
+// operations of portable C (and of clang) stay functions there, and so do the kernels' shared parts (see the end).
+#if defined(LANES_SANITIZED) && (!defined(__AVX2__) || defined(__clang__))
 #define ALWAYS_INLINE static __attribute__((unused))
-#endif
-#endif
-#if !defined(ALWAYS_INLINE)
+#else
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #endif
 
@@ -363,5 +367,10 @@ ALWAYS_INLINE vf vf_softcap(vf x, float cap)
     vf tanh = vf_sub(vf_set(1.0f), vf_div(vf_set(2.0f), vf_add(vf_exp(t), vf_set(1.0f))));
     return vf_mul(tanh, vf_set(cap));
 }
+
+#if defined(LANES_SANITIZED)
+#undef ALWAYS_INLINE
+#define ALWAYS_INLINE static __attribute__((unused))
+#endif
 
 #endif

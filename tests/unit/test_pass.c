@@ -131,8 +131,12 @@ static void test_every_family_on_the_cpu(void **state)
 static void test_every_family_on_emulated_cuda(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+#if defined(__SANITIZE_ADDRESS__)
+        if (i % 4 != 2) continue; // every fiber switch costs: gemma 2, llama 3 and nemotron have what the others have
+#endif
         for (int is_gguf = 0; is_gguf < 2; is_gguf++) check_golden(families[i], is_gguf, RT_BACKEND_CUDA, RT_ISA_AUTO);
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

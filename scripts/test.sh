@@ -73,7 +73,7 @@ run_group() {
     # shellcheck disable=SC2016
     xargs -P "$processors" -I{} sh -c '
         log=$1/$(basename "$2").log
-        timeout -k 5 600 "$2" >"$log" 2>&1
+        timeout -k 5 1200 "$2" >"$log" 2>&1
         echo $? >"$log.code"' sh "$logs/$config" {} <"$logs/$config.list"
     while read -r program; do
         name=$(basename "$program")
@@ -90,7 +90,7 @@ run_group() {
             /^\[  SKIPPED \] / { print "skip " where ": " $4 }' "$log" >"$log.lines"
         if [ "$code" -ne 0 ] && ! grep -q '^FAIL' "$log.lines"; then
             if [ "$code" -eq 124 ] || [ "$code" -eq 137 ]; then
-                echo "FAIL $config/$name: did not end in ten minutes" >>"$log.lines"
+                echo "FAIL $config/$name: did not end in twenty minutes" >>"$log.lines"
             else
                 echo "FAIL $config/$name: exit status $code" >>"$log.lines"
             fi

@@ -110,6 +110,14 @@ UNROLL(16)
 #endif
 }
 
+// Products of quads i and i + 4 onto 16-bit sums: of all quads, or of the upper four apart.
+ALWAYS_INLINE void pairs_take(vi pairs[2], int apart, int i, vi low, vi high, const int8_t *q)
+{
+    vi first = vi_pairs(low, load_quad(q)), second = vi_pairs(high, load_quad(q + 16));
+    pairs[0] = i == 0 ? first : vi_add_pairs(pairs[0], first);
+    pairs[apart] = i == 0 && apart ? second : vi_add_pairs(pairs[apart], second);
+}
+
 // One panel times R rows of activations. Everything up to `rows` is known when this is compiled.
 ALWAYS_INLINE void panel_times_rows(const rti_bits bits, const rti_scales scales, const int offset, const int group,
                                     const int header_bytes, const int block_bytes, const int planes, const int rows,
@@ -117,7 +125,7 @@ ALWAYS_INLINE void panel_times_rows(const rti_bits bits, const rti_scales scales
                                     size_t out_stride)
 {
     const bool halves = scales_halves(scales), minimum = scales_minimum(scales), wide = bits == RTI_BITS_8 || bits == RTI_BITS_TABLE;
-    const bool brief = BRIEF_SUMS && planes == 1 && (bits == RTI_BITS_4 || bits == RTI_BITS_5);
+    const bool brief = BRIEF_SUMS && (bits == RTI_BITS_4 || bits == RTI_BITS_5);
     const int offset_bits = offset ? __builtin_ctz((unsigned)offset) : 0;
     const int8_t *q = in->q + (size_t)row * in->stride;
     const int8_t *q_low = planes == 2 ? in->low + (size_t)row * in->stride : NULL;
@@ -139,7 +147,7 @@ UNROLL(2)
         prefetch_ahead(values, block_bytes + header_bytes / group);
 UNROLL(2)
         for (int p = 0; p < PARTS; p++) {
-            vi sum[MAX_TILE][2], sum_low[MAX_TILE][2], pairs[MAX_TILE][2];
+            vi sum[MAX_TILE][2], sum_low[MAX_TILE][2], pairs[MAX_TILE][2], pairs_low[MAX_TILE][2];
 UNROLL(16)
             for (int r = 0; r < rows; r++) {
                 const size_t at = (size_t)r * scale_stride + (size_t)block;
@@ -166,14 +174,21 @@ UNROLL(16)
                 for (int r = 0; r < rows; r++) {
                     const int8_t *qr = q + (size_t)r * stride + block * 32 + 4 * i;
                     if (brief) {
-                        pairs[r][0] = i == 0 ? vi_pairs(low, load_quad(qr)) : vi_add_pairs(pairs[r][0], vi_pairs(low, load_quad(qr)));
-                        pairs[r][second_pair] = i == 0 && second_pair ? vi_pairs(high, load_quad(qr + 16))
-                                                : vi_add_pairs(pairs[r][second_pair], vi_pairs(high, load_quad(qr + 16)));
+                        pairs_take(pairs[r], second_pair, i, low, high, qr);
                         if (i == 3) {
                             sum[r][0] = vi_add(sum[r][0], vi_join_pairs(pairs[r][0]));
                         }
                         if (i == 3 && second_pair) {
                             sum[r][second] = vi_add(sum[r][second], vi_join_pairs(pairs[r][1]));
+                        }
+                        if (planes == 2) {
+                            pairs_take(pairs_low[r], second_pair, i, low, high, q_low + (qr - q));
+                        }
+                        if (planes == 2 && i == 3) {
+                            sum_low[r][0] = vi_add(sum_low[r][0], vi_join_pairs(pairs_low[r][0]));
+                        }
+                        if (planes == 2 && i == 3 && second_pair) {
+                            sum_low[r][second] = vi_add(sum_low[r][second], vi_join_pairs(pairs_low[r][1]));
                         }
                         continue;
                     }

@@ -139,7 +139,9 @@ bool rpi_json_is_value(const char *text, size_t size)
 
 char rpi_json_kind(rp_text value)
 {
-    const char *end = value.data + value.size, *at = value.size ? skip_space(value.data, end) : end;
+    if (value.size == 0) // and data may be null
+        return 0;
+    const char *end = value.data + value.size, *at = skip_space(value.data, end);
     if (at >= end)
         return 0;
     return *at == '-' || (*at >= '0' && *at <= '9') ? '0' : *at;
@@ -147,7 +149,9 @@ char rpi_json_kind(rp_text value)
 
 rpi_json_walk rpi_json_begin(rp_text value)
 {
-    rpi_json_walk walk = {.at = value.data, .end = value.data + value.size};
+    if (value.size == 0)
+        return (rpi_json_walk){ 0 };
+    rpi_json_walk walk = { .at = value.data, .end = value.data + value.size };
     char kind = rpi_json_kind(value);
     if (kind != '{' && kind != '[') {
         walk.at = walk.end;

@@ -3,27 +3,41 @@
 
 local here = _SCRIPT_DIR
 
--- lua/repartee.lua as a C array, so that a game needs no file beside its program. Written anew only when it has changed.
+-- lua/repartee.lua and its parts as C arrays, so that a game needs no file beside its program. Written anew only when one
+-- has changed.
+local library_parts = {
+    "repartee", "repartee/calls", "repartee/define", "repartee/json", "repartee/types", "repartee/words"
+}
+
 local function embed_library()
-    local source = assert(io.open(path.join(here, "../../lua/repartee.lua"), "rb"))
-    local text = source:read("*a")
-    source:close()
     local lines = {
-        "// Made from lua/repartee.lua by bindings/lua/premake5.lua.",
+        "// Made from lua/repartee.lua and lua/repartee/*.lua by bindings/lua/premake5.lua.",
         "#include <stddef.h>",
-        "extern const char rpi_lua_library_source[];",
-        "extern const size_t rpi_lua_library_size;",
-        "const char rpi_lua_library_source[] = {"
+        "typedef struct rpi_lua_part {",
+        "    const char *name, *source;",
+        "    size_t size;",
+        "} rpi_lua_part;",
+        "extern const rpi_lua_part rpi_lua_parts[];"
     }
-    for from = 1, #text, 24 do
-        local numbers = {}
-        for index = from, math.min(from + 23, #text) do
-            table.insert(numbers, string.format("%d", text:byte(index)))
+    local rows = {}
+    for number, name in ipairs(library_parts) do
+        local source = assert(io.open(path.join(here, "../../lua/" .. name .. ".lua"), "rb"))
+        local text = source:read("*a")
+        source:close()
+        table.insert(lines, string.format("static const char part_%d[] = {", number))
+        for from = 1, #text, 24 do
+            local numbers = {}
+            for index = from, math.min(from + 23, #text) do
+                table.insert(numbers, string.format("%d", text:byte(index)))
+            end
+            table.insert(lines, table.concat(numbers, ",") .. ",")
         end
-        table.insert(lines, table.concat(numbers, ",") .. ",")
+        table.insert(lines, "0};")
+        table.insert(rows, string.format("    {\"%s\", part_%d, sizeof(part_%d) - 1},", name, number, number))
     end
-    table.insert(lines, "0};")
-    table.insert(lines, "const size_t rpi_lua_library_size = sizeof(rpi_lua_library_source) - 1;")
+    table.insert(lines, "const rpi_lua_part rpi_lua_parts[] = {")
+    table.insert(lines, table.concat(rows, "\n"))
+    table.insert(lines, "    {NULL, NULL, 0}};")
     local made = table.concat(lines, "\n") .. "\n"
     local folder = path.join(here, "../../build")
     local target = path.join(folder, "repartee_lua_library.c")

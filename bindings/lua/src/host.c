@@ -30,21 +30,6 @@ static int new_reference(lua_State *L)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-static void push_library_source(lua_State *L, const char *folder)
-{
-    if (folder && folder[0]) {
-        const char *path = lua_pushfstring(L, "%s/repartee.lua", folder);
-        struct stat status;
-        if (stat(path, &status) == 0) {
-            rpi_lua_push_file(L, path, RPI_LUA_MAX_SCRIPT);
-            lua_remove(L, -2);
-            return;
-        }
-        lua_pop(L, 1);
-    }
-    lua_pushlstring(L, rpi_lua_library_source, rpi_lua_library_size);
-}
-
 // Builds the globals, runs repartee.lua with them, and makes what it returns the rest of them.
 static int work_create(lua_State *L)
 {
@@ -61,17 +46,7 @@ static int work_create(lua_State *L)
     lua->modules = new_reference(L);
     lua->environment = new_reference(L);
     lua->result = new_reference(L);
-    push_library_source(L, def->library_folder);
-    size_t size;
-    const char *source = lua_tolstring(L, -1, &size);
-    if (luaL_loadbufferx(L, source, size, "=repartee.lua", "t") != LUA_OK) {
-        return lua_error(L);
-    }
-    lua_pushvalue(L, 2);
-    lua_setupvalue(L, -2, 1);
-    rpi_lua_push_native(L);
-    lua_call(L, 1, 1);
-    luaL_checktype(L, -1, LUA_TTABLE);
+    rpi_lua_push_library(L, def->library_folder, 2);
     lua_pushvalue(L, -1);
     lua->library = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_getfield(L, -1, "globals");

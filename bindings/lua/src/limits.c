@@ -161,7 +161,8 @@ void rpi_lua_where(lua_State *L, char *buffer, size_t size)
     lua_Debug record;
     for (int level = 0; lua_getstack(L, level, &record); level++) {
         lua_getinfo(L, "Sl", &record);
-        if (record.currentline > 0 && strcmp(record.source, "=repartee.lua") != 0) {
+        bool own = strcmp(record.source, "=repartee.lua") == 0 || strncmp(record.source, "=repartee/", 10) == 0;
+        if (record.currentline > 0 && !own) {
             snprintf(buffer, size, "%s:%d", record.short_src, record.currentline);
             return;
         }

@@ -150,7 +150,7 @@ void rpi_lua_push_json(lua_State *L, const char *text, size_t size);
 
 // --- define.c, files.c ----------------------------------------------------------------------------------------------------
 
-// Pushes the table of functions that repartee.lua works with.
+// Pushes the table of functions that lua/repartee.lua and its parts work with.
 void rpi_lua_push_native(lua_State *L);
 // Pushes the table `game`.
 void rpi_lua_push_game(lua_State *L);
@@ -174,8 +174,17 @@ rp_tool_eligible_function rpi_lua_tool_eligible;
 rp_tool_parameters_function rpi_lua_tool_parameters;
 rp_tool_function rpi_lua_tool_call;
 
-// repartee.lua as it was when this was built (written by the build).
-extern const char rpi_lua_library_source[];
-extern const size_t rpi_lua_library_size;
+// --- library.c ------------------------------------------------------------------------------------------------------------
+
+// lua/repartee.lua and lua/repartee/*.lua as they were when this was built (written by the build); the last has no name.
+typedef struct rpi_lua_part {
+    const char *name; // "repartee", "repartee/types"
+    const char *source;
+    size_t size;
+} rpi_lua_part;
+extern const rpi_lua_part rpi_lua_parts[];
+
+// Runs lua/repartee.lua with the globals at index `globals`; pushes the table it returns. `folder` may be NULL.
+void rpi_lua_push_library(lua_State *L, const char *folder, int globals);
 
 #endif

@@ -58,7 +58,7 @@ typedef struct rp_lua_def {
     uint32_t cookie; // set by rp_default_lua_def
     rt_host host;
     rp_world *world;           // where characters and tools are created; must outlive the host. NULL: check only
-    const char *library_folder; // where repartee.lua lies; NULL: the copy that is built in
+    const char *library_folder; // where repartee.lua and repartee/ lie; NULL: the copies that are built in
     size_t max_memory_bytes;   // of the whole Lua state, default 64 MiB
     uint64_t max_instructions; // of one entry into Lua, default 10 million
     uint32_t max_milliseconds; // of one entry, whatever it does; default 1000; 0: no limit

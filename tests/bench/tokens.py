@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Speed of the runtime's Tekken against tiktoken and tokenizers on the same text, one thread, rounds interleaved.
+"""Speed of the runtime's tokenizers against tiktoken, tokenizers and sentencepiece on the same text, one thread, rounds
+interleaved.
 
-    python3 tests/bench/tokens.py --tekken tekken_240718.json [--spm tokenizer.model] [--text FILE] [--rounds 9] [--json]
+    python3 tests/bench/tokens.py --tekken tekken_240718.json [--spm tokenizer.model] [--gguf smollm2.gguf] [--text FILE]
+        [--rounds 9] [--json]
 
 Also the worst case: a megabyte of one character against a megabyte of prose. Figures are medians.
 """
@@ -77,6 +79,31 @@ def huggingface_tekken(path):
     return tokenizer
 
 
+def huggingface_smollm(path):
+    """The byte-level BPE of a GGUF file, with SmolLM's pre-tokenizer."""
+    import gguf
+    import tokenizers
+
+    fields = gguf.GGUFReader(path).fields
+    words = fields["tokenizer.ggml.tokens"].contents()
+    merges = [tuple(m.split(" ", 1)) for m in fields["tokenizer.ggml.merges"].contents()]
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(vocab={w: i for i, w in enumerate(words)}, merges=merges))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([
+        tokenizers.pre_tokenizers.Digits(individual_digits=True),
+        tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
+    return tokenizer
+
+
+CHARACTERS = {"a": "a", "A": "A", "space": " ", "newline": "\n", "bang": "!", "one": "1", "e_acute": "é", "cjk": "世",
+              "mark": "\u0301", "ab": "ab", "aab": "aab", "emoji": "\U0001F600"}
+
+
+def add_worst(runs, name, tokenizer, text):
+    runs[f"{name}_prose"] = ours(tokenizer, text)
+    for key, character in CHARACTERS.items():
+        runs[f"{name}_{key}"] = ours(tokenizer, character * ((1 << 20) // len(character.encode())))
+
+
 def measure(runs, rounds):
     times = {name: [] for name in runs}
     for _ in range(rounds):
@@ -91,6 +118,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tekken", required=True)
     parser.add_argument("--spm")
+    parser.add_argument("--gguf")
     parser.add_argument("--text")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--json", action="store_true")
@@ -114,23 +142,33 @@ def main():
     figures = {"load_seconds": load, "tokens": tokens, "bytes": len(text.encode())}
     for name, seconds in times.items():
         figures[f"{name}_tokens_per_second"] = tokens / seconds
-    worst = {"prose": ours(tekken, text)}
-    for name, character in {"a": "a", "A": "A", "space": " ", "newline": "\n", "bang": "!", "one": "1", "e_acute": "é",
-                            "cjk": "世", "mark": "\u0301", "ab": "ab", "aab": "aab", "emoji": "\U0001F600"}.items():
-        worst[f"tekken_{name}"] = ours(tekken, character * ((1 << 20) // len(character.encode())))
+    worst = {}
+    add_worst(worst, "tekken", tekken, text)
+    if options.gguf:
+        smollm, theirs = Tokenizer(options.gguf), huggingface_smollm(options.gguf)
+        assert smollm.encode(text) == [i for c in [text] for i in theirs.encode(c, add_special_tokens=False).ids]
+        both = measure({"repartee": ours(smollm, text),
+                        "tokenizers": lambda: [theirs.encode(c, add_special_tokens=False) for c in chunks]}, options.rounds)
+        count = ours(smollm, text)()
+        figures["gguf_tokens_per_second"] = count / both["repartee"]
+        figures["gguf_tokenizers_tokens_per_second"] = count / both["tokenizers"]
+        add_worst(worst, "gguf", smollm, text)
     if options.spm:
         import sentencepiece
 
-        spm, theirs = Tokenizer(options.spm), sentencepiece.SentencePieceProcessor(model_file=options.spm)
-        both = measure({"repartee": ours(spm, text), "sentencepiece": lambda: theirs.encode(text)}, 3)
-        spm_tokens = ours(spm, text)()
-        figures["spm_tokens_per_second"] = spm_tokens / both["repartee"]
-        figures["sentencepiece_tokens_per_second"] = spm_tokens / both["sentencepiece"]
-        worst["spm_prose"] = ours(spm, text)
-        for name, character in {"a": "a", "space": " ", "e_acute": "é", "emoji": "\U0001F600", "cjk": "世"}.items():
-            worst[f"spm_{name}"] = ours(spm, character * ((1 << 20) // len(character.encode())))
-    for name, seconds in measure(worst, 5).items():
+        spm, reference_spm = Tokenizer(options.spm), sentencepiece.SentencePieceProcessor(model_file=options.spm)
+        both = measure({"repartee": ours(spm, text), "sentencepiece": lambda: reference_spm.encode(text)}, options.rounds)
+        count = ours(spm, text)()
+        figures["spm_tokens_per_second"] = count / both["repartee"]
+        figures["sentencepiece_tokens_per_second"] = count / both["sentencepiece"]
+        add_worst(worst, "spm", spm, text)
+    times = measure(worst, 5)
+    for name, seconds in times.items():
         figures[f"ms_per_MiB_{name}"] = seconds * 1000
+    for name in ("tekken", "gguf", "spm"):
+        if f"{name}_prose" in times:
+            slowest = max(v for k, v in times.items() if k.startswith(name + "_"))
+            figures[f"one_character_time_ratio_{name}"] = slowest / times[f"{name}_prose"]
     if options.json:
         print(json.dumps(figures))
     else:

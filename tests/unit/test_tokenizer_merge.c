@@ -65,12 +65,16 @@ static size_t make_texts(char (*texts)[16], const char *letters, int longest, in
     return count;
 }
 
-static vocabulary make_vocabulary(rti_tokenizer_kind kind, const char *letters, int longest, int keep_percent)
+// By length: a token merges after all that are shorter, as in vocabularies that were trained. Equal: all have one score.
+enum { SHUFFLED, BY_LENGTH, EQUAL };
+
+static vocabulary make_ordered(rti_tokenizer_kind kind, const char *letters, int longest, int keep_percent, int order)
 {
     vocabulary v = {.source = rti_default_tokenizer_source()};
     v.texts = calloc(4096, 16);
     size_t count = 256 + make_texts(v.texts, letters, longest, keep_percent);
-    shuffle(v.texts, 256, count);
+    if (order != BY_LENGTH)
+        shuffle(v.texts, 256, count);
     v.tokens = calloc(count, sizeof(*v.tokens));
     v.types = calloc(count, 1);
     v.scores = calloc(count, sizeof(*v.scores));
@@ -84,7 +88,7 @@ static vocabulary make_vocabulary(rti_tokenizer_kind kind, const char *letters, 
         bool text = kind == RTI_TOKENIZER_RANK_BPE || (i >= 'a' && i <= 'z') || i >= 256;
         v.types[i] = text ? RTI_PIECE_NORMAL : RTI_PIECE_UNUSED;
         // A few scores are shared by many pieces.
-        v.scores[i] = i < 256 ? -1000.0f : -(float)(random_below(4) ? i : 300 + i % 7);
+        v.scores[i] = i < 256 ? -1000.0f : -(float)(order == EQUAL ? 300 : random_below(4) ? i : 300 + i % 7);
     }
     v.source.path = "made up";
     v.source.kind = kind;
@@ -94,6 +98,11 @@ static vocabulary make_vocabulary(rti_tokenizer_kind kind, const char *letters, 
     v.source.scores = v.scores;
     v.source.unknown = 0;
     return v;
+}
+
+static vocabulary make_vocabulary(rti_tokenizer_kind kind, const char *letters, int longest, int keep_percent)
+{
+    return make_ordered(kind, letters, longest, keep_percent, SHUFFLED);
 }
 
 static void release_vocabulary(vocabulary *v)
@@ -160,6 +169,19 @@ static size_t merge_plainly(const rt_tokenizer *t, const char *text, size_t size
     return count;
 }
 
+static void compare_word(rt_tokenizer *t, const char *text, size_t size)
+{
+    rt_token *ids = malloc(size * sizeof(*ids)), *plain = malloc(size * sizeof(*plain));
+    size_t count, plain_count = merge_plainly(t, text, size, plain);
+    // A whole word that is a token is found before anything is merged.
+    bool whole = t->ignore_merges && rti_piece_map_find(&t->map, text, size) >= 0;
+    assert_int_equal(rt_tokenizer_encode(t, text, size, false, ids, size, &count), RT_OK);
+    if (!whole && (count != plain_count || memcmp(ids, plain, count * sizeof(*ids)) != 0))
+        fail_msg("%zu tokens instead of %zu, or others, for %.*s", count, plain_count, (int)size, text);
+    free(ids);
+    free(plain);
+}
+
 static void compare_words(rt_tokenizer *t, const char *letters, int rounds, uint32_t longest)
 {
     for (int round = 0; round < rounds; round++) {
@@ -168,16 +190,8 @@ static void compare_words(rt_tokenizer *t, const char *letters, int rounds, uint
         uint32_t letter_count = 1 + random_below((uint32_t)strlen(letters));
         for (size_t i = 0; i < size; i++)
             text[i] = letters[random_below(letter_count)];
-        rt_token *ids = malloc(size * sizeof(*ids)), *plain = malloc(size * sizeof(*plain));
-        size_t count, plain_count = merge_plainly(t, text, size, plain);
-        // A whole word that is a token is found before anything is merged.
-        bool whole = t->ignore_merges && rti_piece_map_find(&t->map, text, size) >= 0;
-        assert_int_equal(rt_tokenizer_encode(t, text, size, false, ids, size, &count), RT_OK);
-        if (!whole && (count != plain_count || memcmp(ids, plain, count * sizeof(*ids)) != 0))
-            fail_msg("%zu tokens instead of %zu, or others, for %.*s", count, plain_count, (int)size, text);
+        compare_word(t, text, size);
         free(text);
-        free(ids);
-        free(plain);
     }
 }
 
@@ -198,7 +212,7 @@ static void test_scores(void **state)
 {
     (void)state;
     for (int i = 0; i < 12; i++) {
-        vocabulary v = make_vocabulary(RTI_TOKENIZER_SCORE_BPE, "abc", 2 + i % 5, 30 + (int)random_below(70));
+        vocabulary v = make_ordered(RTI_TOKENIZER_SCORE_BPE, "abc", 2 + i % 5, 30 + (int)random_below(70), i < 9 ? SHUFFLED : EQUAL);
         rt_tokenizer *t = create(&v);
         compare_words(t, "abc", 60, 400);
         rt_tokenizer_close(t);
@@ -227,6 +241,36 @@ static void test_listed(void **state)
         rt_tokenizer_close(t);
         release_vocabulary(&v);
     }
+}
+
+// Short texts over and over, with something else before and behind: merge_periodic.c.
+static void test_periodic(void **state)
+{
+    (void)state;
+    int done = 0;
+    for (int i = 0; i < 30; i++) {
+        rti_tokenizer_kind kind = i % 2 ? RTI_TOKENIZER_RANK_BPE : RTI_TOKENIZER_SCORE_BPE;
+        int longest = 2 + i % 6;
+        vocabulary v = make_ordered(kind, longest > 5 ? "ab" : "abc", longest, 40 + (int)random_below(61),
+                                    i % 5 == 0 ? SHUFFLED : BY_LENGTH);
+        rt_tokenizer *t = create(&v);
+        for (int round = 0; round < 40; round++) {
+            size_t size = 512 + random_below(200), period = 1 + random_below(round % 2 ? 4 : 24);
+            char text[712];
+            for (size_t k = 0; k < size; k++)
+                text[k] = k < 16 + period ? "abc"[random_below(3)] : text[k - period];
+            for (size_t k = size - random_below(30); k < size; k++)
+                text[k] = "abc"[random_below(3)];
+            compare_word(t, text, size);
+            rti_encoder e = {.tokenizer = t};
+            int32_t single;
+            done += rti_merge_periodic(&e, text, size, &single) == RTI_PERIODIC_DONE;
+            rti_scratch_release(&e.host, &e.periodic);
+        }
+        rt_tokenizer_close(t);
+        release_vocabulary(&v);
+    }
+    assert_true(done > 500);
 }
 
 // What an unused piece was merged from comes out in its place, however deep that goes.
@@ -279,7 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ranks),       cmocka_unit_test(test_scores),   cmocka_unit_test(test_listed),
-        cmocka_unit_test(test_unused_deep), cmocka_unit_test(test_megabyte),
+        cmocka_unit_test(test_periodic),    cmocka_unit_test(test_unused_deep), cmocka_unit_test(test_megabyte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -234,6 +234,7 @@ rt_result rt_tokenizer_encode(const rt_tokenizer *tokenizer, const char *text, s
     rti_merging_release(host, e.merging);
     rti_scratch_release(host, &e.symbols);
     rti_scratch_release(host, &e.paths);
+    rti_scratch_release(host, &e.periodic);
     rti_scratch_release(host, &e.splits);
     rti_release(host, valid, valid_capacity);
     rti_release(host, normal, normal_capacity);

@@ -34,6 +34,7 @@ typedef struct rti_encoder {
     void *match;           // of split_regex.c
     rti_merging *merging;  // of merge_long.c
     rti_scratch symbols;   // of merge.c: the symbols of a long word
+    rti_scratch periodic;  // of merge_periodic.c
     rti_scratch splits;    // of merge.c, where pieces are taken apart again
     rti_scratch paths;     // of unigram.c
     rti_known_word known[RTI_KNOWN_WORDS];
@@ -71,6 +72,14 @@ rti_pair rti_find_pair(rti_encoder *e, const char *word, int32_t left, uint32_t 
 // `symbols` NULL: the bytes of the word. False: out of memory.
 bool rti_merge_long(rti_encoder *e, const char *word, size_t size, const rti_symbol *symbols, size_t count, int32_t *single);
 void rti_merging_release(const rt_host *host, rti_merging *merging);
+
+// The first symbols of a word, before anything is merged: at most one for each byte.
+size_t rti_first_symbols(const rti_encoder *e, const char *word, size_t size, rti_symbol *symbols);
+
+// A long word that repeats a short text over and over, in a time that hardly depends on its length. NOT: it is no such
+// word, nothing was emitted.
+typedef enum rti_periodic_result { RTI_PERIODIC_NOT, RTI_PERIODIC_DONE, RTI_PERIODIC_NO_MEMORY } rti_periodic_result;
+rti_periodic_result rti_merge_periodic(rti_encoder *e, const char *word, size_t size, int32_t *single);
 
 // Emits one symbol of a merged word. False: out of memory.
 bool rti_encode_symbol(rti_encoder *e, const char *text, size_t size, int32_t id);

@@ -113,8 +113,8 @@ bool rti_encode_symbol(rti_encoder *e, const char *text, size_t size, int32_t id
     return true;
 }
 
-// The first symbols of a word: bytes, or characters with what stands for unknown ones. At most one for each byte.
-static size_t first_symbols(const rti_encoder *e, const char *word, size_t size, rti_symbol *symbols)
+// Bytes, or characters with what stands for unknown ones.
+size_t rti_first_symbols(const rti_encoder *e, const char *word, size_t size, rti_symbol *symbols)
 {
     const rt_tokenizer *t = e->tokenizer;
     size_t count = 0;
@@ -189,17 +189,68 @@ static bool emit_symbols(rti_encoder *e, const char *word, size_t size, const rt
     return true;
 }
 
+// Whether the two merge at this priority (set by the first pair there is) or not at all; the merge, if any, in *merge.
+static inline bool same_priority(const rt_tokenizer *t, int32_t left, int32_t right, uint32_t *priority, const rti_merge **merge)
+{
+    *merge = rti_merge_find(&t->merges, left, right);
+    if (*merge && *priority == RTI_NO_MERGE)
+        *priority = (*merge)->priority;
+    return !*merge || (*merge)->priority == *priority;
+}
+
+// Where all pairs have one priority (SentencePiece's runs of spaces) the leftmost goes first: a pair on top of a stack.
+// What is left of `symbols`; 0: another priority turned up, and the symbols are spoilt.
+static size_t merge_equals(const rt_tokenizer *t, rti_symbol *symbols, size_t count)
+{
+    uint32_t priority = RTI_NO_MERGE;
+    size_t top = 0;
+    const rti_merge *merge;
+    for (size_t i = 0; i < count; i++) {
+        if (symbols[i].id < 0 ||
+            (i + 1 < count && !same_priority(t, symbols[i].id, symbols[i + 1].id, &priority, &merge)))
+            return 0;
+        symbols[top++] = symbols[i];
+        for (; top > 1; top--) {
+            if (!same_priority(t, symbols[top - 2].id, symbols[top - 1].id, &priority, &merge))
+                return 0;
+            if (!merge)
+                break;
+            int32_t made = symbols[top - 2].id = merge->result;
+            if (i + 1 < count && !same_priority(t, made, symbols[i + 1].id, &priority, &merge))
+                return 0;
+        }
+    }
+    return top;
+}
+
+static bool merge_long_symbols(rti_encoder *e, const char *word, size_t size, int32_t *single)
+{
+    rti_symbol *symbols = rti_scratch_get(&e->host, &e->symbols, size * sizeof(*symbols));
+    if (!symbols)
+        return false;
+    size_t count = rti_first_symbols(e, word, size, symbols);
+    size_t merged = e->tokenizer->resegments ? 0 : merge_equals(e->tokenizer, symbols, count);
+    if (merged > 0) {
+        *single = merged == 1 ? symbols[0].id : -1;
+        return emit_symbols(e, word, size, symbols, merged);
+    }
+    count = rti_first_symbols(e, word, size, symbols);
+    return rti_merge_long(e, word, size, symbols, count, single);
+}
+
 // Merges from symbols on. *single is set to the id when one symbol came out.
 static bool merge_word(rti_encoder *e, const char *word, size_t size, int32_t *single)
 {
     if (size > SHORT_WORD) {
+        rti_periodic_result periodic = rti_merge_periodic(e, word, size, single);
+        if (periodic != RTI_PERIODIC_NOT)
+            return periodic == RTI_PERIODIC_DONE;
         if (e->tokenizer->has_all_bytes)
             return rti_merge_long(e, word, size, NULL, size, single);
-        rti_symbol *symbols = rti_scratch_get(&e->host, &e->symbols, size * sizeof(*symbols));
-        return symbols && rti_merge_long(e, word, size, symbols, first_symbols(e, word, size, symbols), single);
+        return merge_long_symbols(e, word, size, single);
     }
     rti_symbol symbols[SHORT_WORD];
-    size_t count = first_symbols(e, word, size, symbols);
+    size_t count = rti_first_symbols(e, word, size, symbols);
     count = merge_short(e, word, (uint32_t)size, symbols, count);
     *single = count == 1 ? symbols[0].id : -1;
     return emit_symbols(e, word, size, symbols, count);
@@ -234,6 +285,12 @@ bool rti_encode_word(rti_encoder *e, const char *word, size_t size)
 {
     const rt_tokenizer *t = e->tokenizer;
     int32_t single;
+    bool byte_level = t->kind == RTI_TOKENIZER_BYTE_BPE || t->kind == RTI_TOKENIZER_RANK_BPE;
+    if (size == 1 && byte_level && t->byte_ids[(uint8_t)*word] >= 0) {
+        e->previous_unknown = false;
+        rti_encoder_emit(e, t->byte_ids[(uint8_t)*word]);
+        return true;
+    }
     if (size > t->longest_spelling)
         return merge_known_word(e, word, size, size <= SHORT_WORD ? rti_piece_hash(word, size) : 0, &single);
     uint64_t hash = rti_piece_hash(word, size);

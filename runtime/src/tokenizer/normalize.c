@@ -51,16 +51,20 @@ static size_t normalize_prefix(const rt_tokenizer *t, const char *text, size_t s
 
 static void put_characters(output *out, const char *text, size_t size, bool escape)
 {
+    if (!escape) {
+        put(out, text, size);
+        return;
+    }
     while (size > 0) {
-        const char *space = escape ? memchr(text, ' ', size) : NULL;
-        size_t plain = space ? (size_t)(space - text) : size;
-        if (plain > 0)
-            put(out, text, plain);
-        if (space)
+        size_t spaces = 0, plain = 0;
+        for (; spaces < size && text[spaces] == ' '; spaces++)
             put(out, SPACE_MARK, 3);
-        size_t used = plain + (space ? 1 : 0);
-        text += used;
-        size -= used;
+        while (spaces + plain < size && text[spaces + plain] != ' ')
+            plain += 1;
+        if (plain > 0)
+            put(out, text + spaces, plain);
+        text += spaces + plain;
+        size -= spaces + plain;
     }
 }
 

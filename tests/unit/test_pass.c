@@ -2,6 +2,7 @@
 // bits whatever the batch, the slicing, the threads, forks and reused prefixes. The CUDA backend runs as its own sources
 // emulated on the processor, loaded as the plugin that it is.
 // SPDX-License-Identifier: MIT
+#include "support/cuda_plugin.h"
 #include "support/npy.h"
 
 #include <math.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -19,18 +19,6 @@
 
 #define FOLDER "tests/data/models/"
 #define MOST_ROWS 64
-
-static const char *emulated_plugin(void)
-{
-    // Tests lie in build/CONFIG/tests, the plugin beside them in build/CONFIG.
-    static char path[4096];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 64);
-    if (length <= 0) return NULL;
-    path[length] = 0;
-    for (int up = 0; up < 2; up++) *strrchr(path, '/') = 0;
-    strcat(path, "/librepartee_cuda_emulated.so");
-    return path;
-}
 
 typedef struct setup {
     rt_model *model;
@@ -59,7 +47,7 @@ static setup open_setup(const char *path, rt_backend_kind backend, rt_isa isa, r
     def.backend = backend;
     def.isa = isa;
     def.precision = precision;
-    def.cuda_library = emulated_plugin();
+    def.cuda_library = test_cuda_plugin();
     setup s;
     if (rt_model_open(&def, &s.model) != RT_OK) fail_msg("%s", rt_error_message());
     s.context = open_context(s.model, 0, 1024);
@@ -337,7 +325,7 @@ static void test_a_lost_device_is_a_result(void **state)
     rt_result result = rt_model_open(&def, &model);
     if (result != RT_OK) assert_int_equal(result, RT_ERROR_DEVICE);
     rt_model_close(model);
-    def.cuda_library = emulated_plugin();
+    def.cuda_library = test_cuda_plugin();
     def.device_memory_bytes = 1000; // far too little
     assert_int_equal(rt_model_open(&def, &model), RT_ERROR_OUT_OF_MEMORY);
     assert_null(model);

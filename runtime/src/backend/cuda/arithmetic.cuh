@@ -89,19 +89,22 @@ static __device__ __forceinline__ float rti_block_sum(float value, float *scratc
     return total;
 }
 
-// One lane holds one of 32 neighbouring values: quantises them to 8 bits with a common scale, rounding to even.
-static __device__ __forceinline__ void rti_quantise_block(float value, int lane, int8_t *quantised, float *scale, float *sum)
+// One lane holds one of 32 neighbouring values: rounds them to 8 or 16 bits with a common scale, to even. `block` counts
+// blocks from the first row's first one.
+static __device__ __forceinline__ void rti_round_block(float value, int lane, size_t block, const rti_rounded &to)
 {
-    float magnitude = rti_warp_max(value < 0.0f ? -value : value);
-    float step = __fdiv_rn(magnitude, 127.0f);
-    int q = step > 0.0f ? __float2int_rn(__fdiv_rn(value, step)) : 0;
-    q = max(-127, min(127, q));
-    quantised[lane] = (int8_t)q;
-    int total = q;
+    const float most = to.lower ? 32512.0f : 127.0f; // 127 * 256: the upper byte alone is a rounding to 8 bits
+    float top = rti_warp_max(value < 0.0f ? -value : value);
+    float inverse = top > 1e-30f ? __fdiv_rn(most, top) : 0.0f;
+    int a = __float2int_rn(fmaxf(fminf(__fmul_rn(value, inverse), most), -most)), total = a;
     for (int mask = 16; mask > 0; mask >>= 1) total += __shfl_xor_sync(RTI_FULL_WARP, total, mask);
+    int upper = to.lower ? (a + 128) >> 8 : a;
+    to.upper[block * 32 + (size_t)lane] = (int8_t)upper;
+    if (to.lower) to.lower[block * 32 + (size_t)lane] = (int8_t)(a - upper * 256);
     if (lane == 0) {
-        *scale = step;
-        *sum = __fmul_rn(step, __int2float_rn(total));
+        float step = top > 1e-30f ? __fdiv_rn(top, most) : 0.0f;
+        to.scales[block] = step;
+        to.sums[block] = __fmul_rn(step, __int2float_rn(total));
     }
 }
 

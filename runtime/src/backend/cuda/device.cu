@@ -87,9 +87,10 @@ static size_t carve_slot(uint8_t *base, const slot_shape &s, rti_cuda_slot *slot
     slot->sublayer = (float *)carve(&c, s.rows * s.hidden * sizeof(float));
     slot->partial = (float *)carve(&c, s.rows * (size_t)s.heads * (size_t)s.max_chunks * (size_t)(s.head_size + 2) * sizeof(float));
     size_t blocks = (s.widest + 31) / 32;
-    slot->quantised = (int8_t *)carve(&c, s.rows * blocks * 32);
-    slot->scales = (float *)carve(&c, s.rows * blocks * sizeof(float));
-    slot->sums = (float *)carve(&c, s.rows * blocks * sizeof(float));
+    slot->rounded.upper = (int8_t *)carve(&c, s.rows * blocks * 32);
+    slot->rounded.lower = (int8_t *)carve(&c, s.rows * blocks * 32);
+    slot->rounded.scales = (float *)carve(&c, s.rows * blocks * sizeof(float));
+    slot->rounded.sums = (float *)carve(&c, s.rows * blocks * sizeof(float));
     slot->logits = (float *)carve(&c, s.logits * s.vocab * sizeof(float));
     return c.used;
 }

@@ -195,8 +195,7 @@ cudaError_t rti_launch_attention(const rti_attention_shape &s, const float *qkv,
 // ---------------------------------------------------------------------------------------------------------------------
 
 static __global__ void __launch_bounds__(256)
-combine_chunks(rti_attention_shape s, const float *partial, int max_chunks, float *y, int8_t *quantised, float *scales, float *sums,
-               rti_pass_rows rows)
+combine_chunks(rti_attention_shape s, const float *partial, int max_chunks, float *y, rti_rounded rounded, rti_pass_rows rows)
 {
     int row = (int)blockIdx.x, columns = s.heads * s.head_size;
     int c = (int)blockIdx.y * 256 + (int)threadIdx.x;
@@ -219,16 +218,14 @@ combine_chunks(rti_attention_shape s, const float *partial, int max_chunks, floa
         y[(size_t)row * (size_t)columns + (size_t)c] = value;
     }
     int blocks = (columns + 31) / 32;
-    if (quantised && c < blocks * 32) {
-        size_t block = (size_t)row * (size_t)blocks + (size_t)c / 32;
-        rti_quantise_block(c < columns ? value : 0.0f, (int)threadIdx.x % 32, quantised + block * 32, scales + block, sums + block);
-    }
+    if (rounded.upper && c < blocks * 32)
+        rti_round_block(c < columns ? value : 0.0f, (int)threadIdx.x % 32, (size_t)row * (size_t)blocks + (size_t)c / 32, rounded);
 }
 
-cudaError_t rti_launch_attention_combine(const rti_attention_shape &s, const float *partial, int max_chunks, float *y, int8_t *quantised,
-                                         float *scales, float *sums, const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
+cudaError_t rti_launch_attention_combine(const rti_attention_shape &s, const float *partial, int max_chunks, float *y,
+                                         const rti_rounded &rounded, const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
 {
     dim3 grid((unsigned)max_rows, (unsigned)((s.heads * s.head_size + 255) / 256));
-    RTI_LAUNCH(combine_chunks, grid, 256, 0, stream, s, partial, max_chunks, y, quantised, scales, sums, rows);
+    RTI_LAUNCH(combine_chunks, grid, 256, 0, stream, s, partial, max_chunks, y, rounded, rows);
     return cudaGetLastError();
 }

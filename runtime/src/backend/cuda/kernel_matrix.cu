@@ -76,8 +76,20 @@ static __device__ __forceinline__ void load_weights(const rti_device_matrix &m, 
     }
 }
 
+// product[0] is of all 32 columns, or of the first 16 with the rest in product[1]. The second plane: 256 times the first's and its own.
+static __device__ __forceinline__ void multiply_plane(const int a[4], const int bits[2], bool halves, bool is_second, int (*product)[4])
+{
+    int first[4] = {a[0], a[1], halves ? 0 : a[2], halves ? 0 : a[3]}, d[4];
+    multiply_tile(first, bits, d);
+    for (int i = 0; i < 4; i++) product[0][i] = is_second ? product[0][i] * 256 + d[i] : d[i];
+    if (!halves) return;
+    int second[4] = {0, 0, a[2], a[3]};
+    multiply_tile(second, bits, d);
+    for (int i = 0; i < 4; i++) product[1][i] = is_second ? product[1][i] * 256 + d[i] : d[i];
+}
+
 // One block of 32 columns of one tile into the accumulators of TILES tiles of 8 activation rows.
-template <int TILES>
+template <int TILES, int PLANES>
 static __device__ __forceinline__ void accumulate_block(const rti_device_matrix &m, const rti_activations &in, int group, int b, int row_begin,
                                                         int row_count, int lane, float (*sum)[4])
 {
@@ -96,29 +108,26 @@ static __device__ __forceinline__ void accumulate_block(const rti_device_matrix 
     }
     for (int tile = 0; tile < TILES; tile++) {
         int load_row = row_begin + tile * RTI_TOKEN_TILE + g;
-        int bits[2] = {0, 0};
-        if (load_row < row_count) {
-            const int *q = (const int *)(in.quantised + ((size_t)load_row * (size_t)m.blocks + (size_t)b) * RTI_BLOCK_COLUMNS);
-            bits[0] = q[t];
-            bits[1] = q[4 + t];
-        }
         int product[2][4];
-        if (halves) {
-            int first[4] = {a[0], a[1], 0, 0}, second[4] = {0, 0, a[2], a[3]};
-            multiply_tile(first, bits, product[0]);
-            multiply_tile(second, bits, product[1]);
-        } else {
-            multiply_tile(a, bits, product[0]);
+        for (int plane = 0; plane < PLANES; plane++) {
+            int bits[2] = {0, 0};
+            if (load_row < row_count) {
+                size_t at = ((size_t)load_row * (size_t)m.blocks + (size_t)b) * RTI_BLOCK_COLUMNS;
+                const int *q = (const int *)((plane == 0 ? in.rounded.upper : in.rounded.lower) + at);
+                bits[0] = q[t];
+                bits[1] = q[4 + t];
+            }
+            multiply_plane(a, bits, halves, plane > 0, product);
         }
         for (int i = 0; i < 4; i++) {
             int row = row_begin + tile * RTI_TOKEN_TILE + 2 * t + (i & 1);
             if (row >= row_count) continue;
             size_t at = (size_t)row * (size_t)m.blocks + (size_t)b;
-            float step = in.scales[at];
+            float step = in.rounded.scales[at];
             float s = sum[tile][i];
             s = __fmaf_rn(__fmul_rn(scale[i / 2][0], step), __int2float_rn(product[0][i]), s);
             if (halves) s = __fmaf_rn(__fmul_rn(scale[i / 2][1], step), __int2float_rn(product[1][i]), s);
-            if (m.offsets) s = __fmaf_rn(offset[i / 2], in.sums[at], s);
+            if (m.offsets) s = __fmaf_rn(offset[i / 2], in.rounded.sums[at], s);
             sum[tile][i] = s;
         }
     }
@@ -158,7 +167,7 @@ static __device__ __forceinline__ void combine_partials(const rti_device_matrix 
     }
 }
 
-template <int TILES>
+template <int TILES, int PLANES>
 static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP)
 matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, matrix_target to, rti_pass_rows rows, bool logits_rows)
 {
@@ -171,7 +180,7 @@ matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, matri
     int group = group_begin + (int)blockIdx.x;
     float sum[TILES][4];
     for (int i = 0; i < TILES; i++) sum[i][0] = sum[i][1] = sum[i][2] = sum[i][3] = 0.0f;
-    for (int b = warp; b < m.blocks; b += RTI_PARTIALS) accumulate_block<TILES>(m, in, group, b, row_begin, row_count, lane, sum);
+    for (int b = warp; b < m.blocks; b += RTI_PARTIALS) accumulate_block<TILES, PLANES>(m, in, group, b, row_begin, row_count, lane, sum);
     for (int tile = 0; tile < TILES; tile++)
         for (int i = 0; i < 4; i++) parts[warp * TILES * 128 + tile * 128 + lane * 4 + i] = sum[tile][i];
     __syncthreads();
@@ -215,7 +224,10 @@ static void launch_quantised(const rti_device_matrix &m, const rti_activations &
 {
     dim3 grid((unsigned)(group_end - group_begin), (unsigned)((max_rows + TILES * RTI_TOKEN_TILE - 1) / (TILES * RTI_TOKEN_TILE)));
     size_t shared = sizeof(float) * RTI_PARTIALS * TILES * 128;
-    RTI_LAUNCH(matrix_quantised<TILES>, grid, RTI_PARTIALS * RTI_WARP, shared, stream, m, in, group_begin, to, rows, logits_rows);
+    if (in.rounded.lower)
+        RTI_LAUNCH((matrix_quantised<TILES, 2>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, m, in, group_begin, to, rows, logits_rows);
+    else
+        RTI_LAUNCH((matrix_quantised<TILES, 1>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, m, in, group_begin, to, rows, logits_rows);
 }
 
 cudaError_t rti_launch_matrix(const rti_device_matrix &m, const rti_activations &in, int group_begin, int group_end, const float *bias,
@@ -224,7 +236,7 @@ cudaError_t rti_launch_matrix(const rti_device_matrix &m, const rti_activations 
 {
     if (group_end <= group_begin) return cudaSuccess;
     matrix_target to = {bias, y, y_stride, (int)output, softcap};
-    if (m.layout >= RTI_LAYOUT_F32 || !in.quantised) {
+    if (m.layout >= RTI_LAYOUT_F32 || !in.rounded.upper) {
         int outputs = (group_end - group_begin) * RTI_GROUP;
         dim3 grid((unsigned)((outputs + RTI_PARTIALS - 1) / RTI_PARTIALS), (unsigned)((max_rows + FLOAT_ROWS - 1) / FLOAT_ROWS));
         RTI_LAUNCH(matrix_float, grid, RTI_PARTIALS * RTI_WARP, 0, stream, m, in, group_begin * RTI_GROUP, group_end * RTI_GROUP, to, rows,

@@ -1,4 +1,4 @@
-// Work on one activation row at a time: embedding, norms, activation functions, quantisation to 8 bits.
+// Work on one activation row at a time: embedding, norms, activation functions, rounding to 8 or 16 bits.
 // SPDX-License-Identifier: MIT
 #include "backend/cuda/matrix.cuh"
 
@@ -30,8 +30,7 @@ cudaError_t rti_launch_embed(const rti_device_matrix &m, float scale, float *x, 
 
 struct row_output {
     float *y;
-    int8_t *quantised;
-    float *scales, *sums;
+    rti_rounded rounded;
     int columns, blocks;
 };
 
@@ -39,10 +38,8 @@ struct row_output {
 static __device__ __forceinline__ void put(const row_output &to, int row, int c, float value)
 {
     if (c < to.columns) to.y[(size_t)row * (size_t)to.columns + (size_t)c] = value;
-    if (to.quantised && c < to.blocks * 32) {
-        size_t block = (size_t)row * (size_t)to.blocks + (size_t)c / 32;
-        rti_quantise_block(c < to.columns ? value : 0.0f, (int)threadIdx.x % 32, to.quantised + block * 32, to.scales + block, to.sums + block);
-    }
+    if (to.rounded.upper && c < to.blocks * 32)
+        rti_round_block(c < to.columns ? value : 0.0f, (int)threadIdx.x % 32, (size_t)row * (size_t)to.blocks + (size_t)c / 32, to.rounded);
 }
 
 // Mean and the factor that a row's values are multiplied by.
@@ -84,10 +81,10 @@ norm_rows(rti_norm norm, const float *x, row_output to, bool gather, rti_pass_ro
         put(to, row, c, c < to.columns ? normalised(norm, in[c], c, mean, factor) : 0.0f);
 }
 
-cudaError_t rti_launch_norm(const rti_norm &norm, const float *x, int columns, float *y, int8_t *quantised, float *scales, float *sums,
-                            bool gather, const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
+cudaError_t rti_launch_norm(const rti_norm &norm, const float *x, int columns, float *y, const rti_rounded &rounded, bool gather,
+                             const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
 {
-    row_output to = {y, quantised, scales, sums, columns, (columns + 31) / 32};
+    row_output to = {y, rounded, columns, (columns + 31) / 32};
     RTI_LAUNCH(norm_rows, (unsigned)max_rows, ROW_THREADS, 33 * sizeof(float), stream, norm, x, to, gather, rows);
     return cudaGetLastError();
 }
@@ -140,10 +137,10 @@ activate_rows(int kind, const float *gate_up, row_output to, rti_pass_rows rows)
     put(to, row, c, value);
 }
 
-cudaError_t rti_launch_activation(int kind, const float *gate_up, int columns, float *y, int8_t *quantised, float *scales, float *sums,
+cudaError_t rti_launch_activation(int kind, const float *gate_up, int columns, float *y, const rti_rounded &rounded,
                                   const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
 {
-    row_output to = {y, quantised, scales, sums, columns, (columns + 31) / 32};
+    row_output to = {y, rounded, columns, (columns + 31) / 32};
     dim3 grid((unsigned)max_rows, (unsigned)((columns + ROW_THREADS - 1) / ROW_THREADS));
     RTI_LAUNCH(activate_rows, grid, ROW_THREADS, 0, stream, kind, gate_up, to, rows);
     return cudaGetLastError();

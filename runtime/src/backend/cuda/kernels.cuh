@@ -48,12 +48,19 @@ struct rti_device_matrix {
     const float *row_scale;      // FP8: one a row, or NULL
 };
 
+// Activations rounded in blocks of 32 columns: a value is scale * a, where a is `upper` (8 bits), or 256 * upper + lower where
+// there is a lower plane (16 bits). The CPU backend's rounding, to the bit.
+struct rti_rounded {
+    int8_t *upper; // [rows][blocks * 32]; NULL: not wanted
+    int8_t *lower; // the same, or NULL
+    float *scales; // [rows][blocks]
+    float *sums;   // [rows][blocks]: scale * sum of the block's integers
+};
+
 // Activations as a matrix product takes them.
 struct rti_activations {
-    const float *values;     // [rows][columns], for the float layouts
-    const int8_t *quantised; // [rows][blocks * 32]
-    const float *scales;     // [rows][blocks]
-    const float *sums;       // [rows][blocks]: scale * sum of the block's int8 values (two for INT8_HALF are not needed)
+    const float *values; // [rows][columns], for the float layouts
+    rti_rounded rounded; // for the quantised ones
 };
 
 // Read by every kernel of a pass, written once when it begins: graphs stay valid from pass to pass.
@@ -87,22 +94,21 @@ cudaError_t rti_launch_matrix(const rti_device_matrix &matrix, const rti_activat
 cudaError_t rti_launch_embed(const rti_device_matrix &matrix, float scale, float *x, const rti_pass_rows &rows, int max_rows,
                              cudaStream_t stream);
 
-// Norm of each row (kind 0 RMS, 1 LayerNorm; weight NULL: none at all), to float32 and to 8 bits. `gather`: row i of the
+// Norm of each row (kind 0 RMS, 1 LayerNorm; weight NULL: none at all), to float32 and rounded. `gather`: row i of the
 // output is row logits_rows[i] of the input.
 struct rti_norm {
     int kind;
     float epsilon;
     const float *weight, *bias;
 };
-cudaError_t rti_launch_norm(const rti_norm &norm, const float *x, int columns, float *y, int8_t *quantised, float *scales,
-                            float *sums, bool gather, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
+cudaError_t rti_launch_norm(const rti_norm &norm, const float *x, int columns, float *y, const rti_rounded &rounded, bool gather, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
 
 // x += norm(y): the families that normalise what a sub-layer gives.
 cudaError_t rti_launch_norm_add(const rti_norm &norm, const float *y, int columns, float *x, const rti_pass_rows &rows, int max_rows,
                                 cudaStream_t stream);
 
 // act(gate) * up (kind 0 SiLU, 1 GELU) or max(up, 0)^2 (kind 2): gate_up is [row][2 * columns] or [row][columns].
-cudaError_t rti_launch_activation(int kind, const float *gate_up, int columns, float *y, int8_t *quantised, float *scales, float *sums,
+cudaError_t rti_launch_activation(int kind, const float *gate_up, int columns, float *y, const rti_rounded &rounded,
                                   const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
 
 struct rti_attention_shape {
@@ -127,9 +133,8 @@ cudaError_t rti_launch_rope_store(const rti_attention_shape &shape, float *qkv, 
 // partial: [row][head][chunk][head_size + 2]: weighted values, sum, largest score of each chunk of RTI_CHUNK positions.
 cudaError_t rti_launch_attention(const rti_attention_shape &shape, const float *qkv, float *partial, int max_chunks, int head_begin,
                                  int head_end, const rti_pass_rows &rows, int max_rows, int chunks, cudaStream_t stream);
-// Chunks in ascending order to y [row][heads * head_size], and to 8 bits.
+// Chunks in ascending order to y [row][heads * head_size], and rounded.
 cudaError_t rti_launch_attention_combine(const rti_attention_shape &shape, const float *partial, int max_chunks, float *y,
-                                         int8_t *quantised, float *scales, float *sums, const rti_pass_rows &rows, int max_rows,
-                                         cudaStream_t stream);
+                                         const rti_rounded &rounded, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
 
 #endif

@@ -134,31 +134,32 @@ struct launch_context {
     int chunks;
 };
 
-static int8_t *quantised_of(const launch_context &c)
-{
-    return c.d->weights->precision == RT_PRECISION_FAST ? c.slot->quantised : NULL;
-}
+// How finely a matrix's input is rounded: 16 bits where the CPU backend takes 16 (see choose_planes there).
+enum planes { PLANES_8_BITS = 1, PLANES_16_BITS = 2 };
 
-static rti_activations input_of(const launch_context &c, const float *values)
+static rti_rounded rounded_of(const launch_context &c, planes count)
 {
-    rti_activations in = {values, quantised_of(c), c.slot->scales, c.slot->sums};
-    return in;
+    rti_rounded rounded = c.slot->rounded;
+    if (c.d->weights->precision != RT_PRECISION_FAST) rounded.upper = NULL;
+    if (count == PLANES_8_BITS) rounded.lower = NULL;
+    return rounded;
 }
 
 // The share of one of several matrices that stand behind each other in a part's units.
 static cudaError_t launch_share(const launch_context &c, const rti_device_matrix &m, int *first, int begin, int end, const float *input,
-                                const float *bias, float *y, int stride, rti_matrix_output output)
+                                planes count, const float *bias, float *y, int stride, rti_matrix_output output)
 {
     int from = begin > *first ? begin - *first : 0, to = end - *first < m.groups ? end - *first : m.groups;
     *first += m.groups;
     if (!m.values || from >= to) return cudaSuccess;
-    return rti_launch_matrix(m, input_of(c, input), from, to, bias, y, stride, output, 0.0f, c.slot->rows, c.max_rows, false, c.d->stream);
+    rti_activations in = {input, rounded_of(c, count)};
+    return rti_launch_matrix(m, in, from, to, bias, y, stride, output, 0.0f, c.slot->rows, c.max_rows, false, c.d->stream);
 }
 
-static cudaError_t launch_norm(const launch_context &c, const rti_norm &norm)
+static cudaError_t launch_norm(const launch_context &c, const rti_norm &norm, planes count)
 {
-    return rti_launch_norm(norm, c.slot->x, c.d->weights->network->hidden_size, c.slot->n, quantised_of(c), c.slot->scales, c.slot->sums, false,
-                           c.slot->rows, c.max_rows, c.d->stream);
+    return rti_launch_norm(norm, c.slot->x, c.d->weights->network->hidden_size, c.slot->n, rounded_of(c, count), false, c.slot->rows,
+                           c.max_rows, c.d->stream);
 }
 
 static rti_attention_shape attention_shape(const launch_context &c, int layer)
@@ -192,12 +193,12 @@ static cudaError_t launch_qkv(const launch_context &c, const rt_part &part)
     const rti_cuda_layer &l = c.d->weights->layers[part.layer];
     int stride = l.query.rows + l.key.rows + l.value.rows, first = 0;
     cudaError_t error = cudaSuccess;
-    if (part.unit_begin == 0) error = launch_norm(c, l.attention_norm);
+    if (part.unit_begin == 0) error = launch_norm(c, l.attention_norm, PLANES_16_BITS);
     float *y = c.slot->qkv;
     const rti_device_matrix *matrices[] = {&l.query, &l.key, &l.value};
     const float *biases[] = {l.query_bias, l.key_bias, l.value_bias};
     for (int i = 0; i < 3 && error == cudaSuccess; i++) {
-        error = launch_share(c, *matrices[i], &first, part.unit_begin, part.unit_end, c.slot->n, biases[i], y, stride, RTI_OUTPUT_STORE);
+        error = launch_share(c, *matrices[i], &first, part.unit_begin, part.unit_end, c.slot->n, PLANES_16_BITS, biases[i], y, stride, RTI_OUTPUT_STORE);
         y += matrices[i]->rows;
     }
     if (error == cudaSuccess && part.unit_end == part.unit_count)
@@ -211,17 +212,17 @@ static cudaError_t launch_attention(const launch_context &c, const rt_part &part
     cudaError_t error = rti_launch_attention(shape, c.slot->qkv, c.slot->partial, c.d->max_chunks, part.unit_begin, part.unit_end, c.slot->rows,
                                              c.max_rows, c.chunks, c.d->stream);
     if (error != cudaSuccess || part.unit_end < part.unit_count) return error;
-    return rti_launch_attention_combine(shape, c.slot->partial, c.d->max_chunks, c.slot->attention, quantised_of(c), c.slot->scales,
-                                        c.slot->sums, c.slot->rows, c.max_rows, c.d->stream);
+    return rti_launch_attention_combine(shape, c.slot->partial, c.d->max_chunks, c.slot->attention, rounded_of(c, PLANES_8_BITS), c.slot->rows,
+                                        c.max_rows, c.d->stream);
 }
 
 // A matrix whose result joins the residual stream, through a norm where the family has one.
 static cudaError_t launch_residual(const launch_context &c, const rt_part &part, const rti_device_matrix &m, const float *input,
-                                   const float *bias, const rti_norm &norm)
+                                   planes count, const float *bias, const rti_norm &norm)
 {
     int first = 0, hidden = c.d->weights->network->hidden_size;
     float *y = norm.weight ? c.slot->sublayer : c.slot->x;
-    cudaError_t error = launch_share(c, m, &first, part.unit_begin, part.unit_end, input, bias, y, hidden,
+    cudaError_t error = launch_share(c, m, &first, part.unit_begin, part.unit_end, input, count, bias, y, hidden,
                                      norm.weight ? RTI_OUTPUT_STORE : RTI_OUTPUT_ADD);
     if (error != cudaSuccess || !norm.weight || part.unit_end < part.unit_count) return error;
     return rti_launch_norm_add(norm, y, hidden, c.slot->x, c.slot->rows, c.max_rows, c.d->stream);
@@ -233,14 +234,16 @@ static cudaError_t launch_up(const launch_context &c, const rt_part &part)
     const rti_network *n = c.d->weights->network;
     int first = 0, stride = l.gate.rows + l.up.rows;
     cudaError_t error = cudaSuccess;
-    if (part.unit_begin == 0) error = launch_norm(c, l.feed_forward_norm);
+    if (part.unit_begin == 0) error = launch_norm(c, l.feed_forward_norm, PLANES_8_BITS);
     if (error == cudaSuccess)
-        error = launch_share(c, l.gate, &first, part.unit_begin, part.unit_end, c.slot->n, NULL, c.slot->gate_up, stride, RTI_OUTPUT_STORE);
+        error = launch_share(c, l.gate, &first, part.unit_begin, part.unit_end, c.slot->n, PLANES_8_BITS, NULL, c.slot->gate_up, stride,
+                             RTI_OUTPUT_STORE);
     if (error == cudaSuccess)
-        error = launch_share(c, l.up, &first, part.unit_begin, part.unit_end, c.slot->n, NULL, c.slot->gate_up + l.gate.rows, stride, RTI_OUTPUT_STORE);
+        error = launch_share(c, l.up, &first, part.unit_begin, part.unit_end, c.slot->n, PLANES_8_BITS, NULL,
+                             c.slot->gate_up + l.gate.rows, stride, RTI_OUTPUT_STORE);
     if (error != cudaSuccess || part.unit_end < part.unit_count) return error;
-    return rti_launch_activation((int)n->activation, c.slot->gate_up, n->feed_forward_size, c.slot->activated, quantised_of(c), c.slot->scales,
-                                 c.slot->sums, c.slot->rows, c.max_rows, c.d->stream);
+    return rti_launch_activation((int)n->activation, c.slot->gate_up, n->feed_forward_size, c.slot->activated, rounded_of(c, PLANES_16_BITS), c.slot->rows,
+                                 c.max_rows, c.d->stream);
 }
 
 static cudaError_t launch_logits(const launch_context &c, const rt_part &part)
@@ -251,10 +254,11 @@ static cudaError_t launch_logits(const launch_context &c, const rt_part &part)
     cudaError_t error = cudaSuccess;
     if (max_rows == 0) return cudaSuccess;
     if (part.unit_begin == 0)
-        error = rti_launch_norm(w->output_norm, c.slot->x, n->hidden_size, c.slot->n, quantised_of(c), c.slot->scales, c.slot->sums, true,
-                                c.slot->rows, max_rows, c.d->stream);
+        error = rti_launch_norm(w->output_norm, c.slot->x, n->hidden_size, c.slot->n, rounded_of(c, PLANES_16_BITS), true, c.slot->rows,
+                                max_rows, c.d->stream);
+    rti_activations in = {c.slot->n, rounded_of(c, PLANES_16_BITS)};
     if (error == cudaSuccess)
-        error = rti_launch_matrix(w->output, input_of(c, c.slot->n), part.unit_begin, part.unit_end, NULL, c.slot->logits, n->vocab_size,
+        error = rti_launch_matrix(w->output, in, part.unit_begin, part.unit_end, NULL, c.slot->logits, n->vocab_size,
                                   RTI_OUTPUT_STORE, n->logits_softcap, c.slot->rows, max_rows, true, c.d->stream);
     if (error != cudaSuccess || part.unit_end < part.unit_count) return error;
     return cudaMemcpyAsync(c.slot->host_logits, c.slot->logits, (size_t)max_rows * (size_t)n->vocab_size * sizeof(float), cudaMemcpyDeviceToHost,
@@ -271,12 +275,12 @@ static cudaError_t launch_part(const launch_context &c, const rt_part &part)
     case RT_PART_ATTENTION: return launch_attention(c, part);
     case RT_PART_ATTENTION_OUT: {
         const rti_cuda_layer &l = w->layers[part.layer];
-        return launch_residual(c, part, l.attention_output, c.slot->attention, l.attention_output_bias, l.post_attention_norm);
+        return launch_residual(c, part, l.attention_output, c.slot->attention, PLANES_8_BITS, l.attention_output_bias, l.post_attention_norm);
     }
     case RT_PART_FEED_FORWARD_UP: return launch_up(c, part);
     case RT_PART_FEED_FORWARD_DOWN: {
         const rti_cuda_layer &l = w->layers[part.layer];
-        return launch_residual(c, part, l.down, c.slot->activated, NULL, l.post_feed_forward_norm);
+        return launch_residual(c, part, l.down, c.slot->activated, PLANES_16_BITS, NULL, l.post_feed_forward_norm);
     }
     default: return launch_logits(c, part);
     }

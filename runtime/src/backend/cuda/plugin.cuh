@@ -50,8 +50,7 @@ struct rti_cuda_slot {
     unsigned *tables, *host_tables; // [table][table_size], one a sequence; device and pinned
     volatile int *host_stop;
     float *x, *n, *qkv, *attention, *gate_up, *activated, *sublayer, *partial, *logits, *host_logits;
-    int8_t *quantised;
-    float *scales, *sums;
+    rti_rounded rounded;
     cudaEvent_t begin, end;
     bool is_queued;
     int row_count, logits_count;

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/cuda/emulation/faults.h"
+
 static inline const char *test_cuda_plugin(void)
 {
     static char path[4096];
@@ -28,11 +30,14 @@ static inline const char *test_cuda_plugin(void)
     return path;
 }
 
-// A function of the emulation (emulation/faults.h), or NULL where the plugin is the real one.
-static inline void *test_cuda_emulation(const char *name)
+// What the emulation can be told, or NULL where the plugin is the real one.
+static inline const rti_emulation_faults *test_cuda_faults(void)
 {
     void *library = dlopen(test_cuda_plugin(), RTLD_NOW | RTLD_LOCAL);
-    return library ? dlsym(library, name) : NULL;
+    void *symbol = library ? dlsym(library, RTI_EMULATION_FAULTS_SYMBOL) : NULL;
+    rti_emulation_faults_function *get;
+    memcpy(&get, &symbol, sizeof get);
+    return symbol ? get() : NULL;
 }
 
 #endif

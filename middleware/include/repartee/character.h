@@ -24,7 +24,8 @@ typedef struct rp_character_def {
     rt_sampler_def sampler;  // its seed is mixed with the world's, the character's name and the number of the turn
     int32_t max_reply_tokens; // default 96; from three quarters on a reply ends with the sentence it is in
     int32_t max_history_turns; // turns kept in the prompt; older ones leave whole; 0: as many as fit (default)
-    const char *const *fallback_lines; // authored lines for when the model cannot serve, or NULL; copied
+    // Authored lines for when the model cannot serve (too much load, a device that was lost), or NULL; copied.
+    const char *const *fallback_lines;
     int32_t fallback_line_count;
 } rp_character_def;
 

@@ -66,8 +66,7 @@ static void follow_detail(rp_world *world)
     rpi_events_add(world, &event, NULL, 0);
 }
 
-// Answers with a line that the character's author wrote. False: it has none, or no memory for it.
-static bool answer_authored(rp_world *world, rpi_turn *turn)
+bool rpi_queue_answer_authored(rp_world *world, rpi_turn *turn)
 {
     rpi_character *character = turn->character;
     if (character->fallback_line_count == 0)
@@ -150,7 +149,8 @@ bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns)
     bool any = false;
     rpi_turn *turn;
     while ((turn = next_waiting(world, now_ns)) != NULL) {
-        if (world->detail_level >= 3 && is_crowd(turn) && !turn->is_warm && answer_authored(world, turn)) {
+        bool authored = world->device_lost || (world->detail_level >= 3 && is_crowd(turn));
+        if (authored && !turn->is_warm && rpi_queue_answer_authored(world, turn)) {
             follow_detail(world);
             any = true;
             continue;

@@ -56,6 +56,8 @@ void rpi_queue_update(rp_world *world, uint64_t now_ns);
 
 // Serves waiting turns where there are slots; whether it found any.
 bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns);
+// Answers a turn that has no slot with a line that the character's author wrote. False: it has none, or no memory for it.
+bool rpi_queue_answer_authored(rp_world *world, rpi_turn *turn);
 
 // The pacer: total frame times in, budget out.
 typedef struct rpi_pacer {

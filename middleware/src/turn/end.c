@@ -131,6 +131,17 @@ void rpi_turn_fail(rp_world *world, rpi_slot *slot, rt_result result)
     char message[512];
     strncpy(message, rt_error_message(), sizeof message - 1);
     message[sizeof message - 1] = '\0';
-    if (slot->turn != NULL)
-        rpi_turn_end(world, slot->turn, RPI_END_FAILED, result, message, 0);
+    rpi_turn *turn = slot->turn;
+    if (turn == NULL)
+        return;
+    if (result == RT_ERROR_DEVICE) {
+        world->device_lost = true;
+        // Nothing was said or done yet: the author's line is said instead.
+        if (!turn->is_warm && turn->character->fallback_line_count > 0 && slot->reply.size == 0 && slot->actions.size == 0) {
+            leave_slot(world, turn);
+            if (rpi_queue_answer_authored(world, turn))
+                return;
+        }
+    }
+    rpi_turn_end(world, turn, RPI_END_FAILED, result, message, 0);
 }

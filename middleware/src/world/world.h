@@ -78,6 +78,7 @@ struct rp_world {
     uint64_t allocations_before; // in the meter when the stats were reset
     int32_t callback_depth;
     int32_t detail_level;
+    bool device_lost; // the model cannot serve any more: authored lines from here on
     bool updating;
 
     rpi_background background;

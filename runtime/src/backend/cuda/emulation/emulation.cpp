@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "backend/cuda/emulation/emulation.h"
+#include "backend/cuda/emulation/faults.h"
 
+#include <algorithm>
+#include <map>
+#include <mutex>
 #include <stdlib.h>
 #include <time.h>
 #include <vector>
@@ -220,17 +224,46 @@ static void prepare_fibers(dim3 grid, dim3 block, uint3 block_index, uint8_t *sh
 // ---------------------------------------------------------------------------------------------------------------------
 
 struct graph { std::vector<std::function<int()>> nodes; };
-struct stream { graph *capturing; };
-struct event { double at_ms; };
+struct event { double at_ms; bool is_recorded; };
+struct stream {
+    graph *capturing;
+    std::vector<std::function<int()>> waiting; // while held
+};
 
 static thread_local cudaError_t last_error = cudaSuccess;
-static bool device_lost = false;
-static int allocations_left = -1;
+static bool held = false;
+static int64_t allocations_left = -1, calls_left = -1;
+static int64_t calls[RTI_EMULATED_CALL_COUNT], objects;
+static std::map<void *, size_t> device_memory;
+static std::vector<stream *> streams;
+static std::recursive_mutex lock; // contexts live on threads of their own
+
+// Every call of the runtime begins with this.
+static cudaError_t enter(rti_emulated_call kind)
+{
+    std::lock_guard<std::recursive_mutex> guard(lock);
+    calls[RTI_EMULATED_ANY]++;
+    if (kind != RTI_EMULATED_ANY) calls[kind]++;
+    if (calls_left > 0) calls_left--;
+    if (calls_left == 0) return last_error = cudaErrorLaunchFailure;
+    if (kind == RTI_EMULATED_ALLOCATING && allocations_left >= 0 && allocations_left-- == 0) {
+        allocations_left = 0;
+        return last_error = cudaErrorMemoryAllocation;
+    }
+    if (kind == RTI_EMULATED_ALLOCATING) objects++;
+    return cudaSuccess;
+}
+
+static void leave_object(void)
+{
+    std::lock_guard<std::recursive_mutex> guard(lock);
+    objects--;
+}
 
 static int run_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body)
 {
     int count = (int)(block.x * block.y * block.z);
-    if (device_lost || count < 1 || count > most_threads || shared_bytes > 227 * 1024) return last_error = cudaErrorLaunchFailure;
+    if (count < 1 || count > most_threads || shared_bytes > 227 * 1024) return last_error = cudaErrorLaunchFailure;
     std::vector<fiber> fibers((size_t)count);
     uint8_t *stacks = (uint8_t *)malloc((size_t)count * stack_bytes);
     // Exactly as many bytes as were asked for, so that reading past them is caught.
@@ -255,24 +288,33 @@ static int run_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::fun
     return last_error = met ? cudaSuccess : cudaErrorLaunchFailure;
 }
 
-int launch(dim3 grid, dim3 block, size_t shared_bytes, stream *s, std::function<void()> body)
+// Work for a stream: noted in a graph or for later, or done now.
+static cudaError_t submit(stream *s, std::function<int()> node)
 {
-    auto node = [=]() { return run_launch(grid, block, shared_bytes, body); };
+    std::lock_guard<std::recursive_mutex> guard(lock);
     if (s && s->capturing) {
         s->capturing->nodes.push_back(node);
         return cudaSuccess;
     }
-    return node();
-}
-
-static cudaError_t submit(cudaStream_t s, std::function<int()> node)
-{
-    if (device_lost) return cudaErrorLaunchFailure;
-    if (s && s->capturing) {
-        s->capturing->nodes.push_back(node);
+    if (s && held) {
+        s->waiting.push_back(node);
         return cudaSuccess;
     }
     return (cudaError_t)node();
+}
+
+static void drain(stream *s)
+{
+    std::lock_guard<std::recursive_mutex> guard(lock);
+    std::vector<std::function<int()>> waiting;
+    waiting.swap(s->waiting);
+    for (auto &node : waiting) node();
+}
+
+int launch(dim3 grid, dim3 block, size_t shared_bytes, stream *s, std::function<void()> body)
+{
+    cudaError_t error = enter(RTI_EMULATED_LAUNCHING);
+    return error != cudaSuccess ? error : submit(s, [=]() { return run_launch(grid, block, shared_bytes, body); });
 }
 
 } // namespace rti_emulation
@@ -283,14 +325,42 @@ using namespace rti_emulation;
 // The runtime's calls
 // ---------------------------------------------------------------------------------------------------------------------
 
-static cudaError_t give_memory(void **pointer, size_t bytes)
+static cudaError_t give_memory(void **pointer, size_t bytes, bool is_device)
 {
     *pointer = NULL;
-    if (device_lost) return cudaErrorLaunchFailure;
-    if (allocations_left == 0) return cudaErrorMemoryAllocation;
-    if (allocations_left > 0) allocations_left--;
+    cudaError_t error = enter(RTI_EMULATED_ALLOCATING);
+    if (error != cudaSuccess) return error;
     *pointer = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    std::lock_guard<std::recursive_mutex> guard(lock);
+    if (*pointer && is_device) device_memory[*pointer] = bytes;
     return *pointer ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+
+static cudaError_t take_memory(void *pointer)
+{
+    if (!pointer) return cudaSuccess;
+    {
+        std::lock_guard<std::recursive_mutex> guard(lock);
+        device_memory.erase(pointer);
+    }
+    leave_object();
+    free(pointer);
+    return enter(RTI_EMULATED_ANY);
+}
+
+template <typename T> static cudaError_t give_object(T **object, T *made)
+{
+    cudaError_t error = enter(RTI_EMULATED_ALLOCATING);
+    if (error != cudaSuccess) delete made;
+    *object = error == cudaSuccess ? made : NULL;
+    return error;
+}
+
+template <typename T> static cudaError_t take_object(T *object)
+{
+    delete object;
+    leave_object();
+    return enter(RTI_EMULATED_ANY);
 }
 
 const char *cudaGetErrorString(cudaError_t error)
@@ -308,96 +378,175 @@ const char *cudaGetErrorString(cudaError_t error)
 
 cudaError_t cudaGetLastError(void)
 {
-    cudaError_t error = device_lost ? cudaErrorLaunchFailure : last_error;
+    cudaError_t error = last_error;
     last_error = cudaSuccess;
     return error;
 }
 
-cudaError_t cudaGetDeviceCount(int *count) { *count = 1; return cudaSuccess; }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : cudaErrorNoDevice; }
+cudaError_t cudaGetDeviceCount(int *count) { *count = 1; return enter(RTI_EMULATED_ANY); }
+cudaError_t cudaSetDevice(int device) { return device == 0 ? enter(RTI_EMULATED_ANY) : cudaErrorNoDevice; }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
 {
     if (device != 0) return cudaErrorNoDevice;
     *properties = cudaDeviceProp{"emulated device", (size_t)4 << 30, 8, 0, 4, 99 * 1024};
-    return cudaSuccess;
+    return enter(RTI_EMULATED_ANY);
 }
 
-cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes) { *free_bytes = *total_bytes = (size_t)4 << 30; return cudaSuccess; }
-cudaError_t cudaMalloc(void **pointer, size_t bytes) { return give_memory(pointer, bytes); }
-cudaError_t cudaFree(void *pointer) { free(pointer); return cudaSuccess; }
-cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned) { return give_memory(pointer, bytes); }
-cudaError_t cudaFreeHost(void *pointer) { free(pointer); return cudaSuccess; }
-cudaError_t cudaHostGetDevicePointer(void **device, void *host, unsigned) { *device = host; return cudaSuccess; }
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
+{
+    *free_bytes = *total_bytes = (size_t)4 << 30;
+    return enter(RTI_EMULATED_ANY);
+}
+
+cudaError_t cudaMalloc(void **pointer, size_t bytes) { return give_memory(pointer, bytes, true); }
+cudaError_t cudaFree(void *pointer) { return take_memory(pointer); }
+cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned) { return give_memory(pointer, bytes, false); }
+cudaError_t cudaFreeHost(void *pointer) { return take_memory(pointer); }
+cudaError_t cudaHostGetDevicePointer(void **device, void *host, unsigned) { *device = host; return enter(RTI_EMULATED_ANY); }
 
 cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind)
 {
-    if (device_lost) return cudaErrorLaunchFailure;
+    cudaError_t error = enter(RTI_EMULATED_SYNCHRONISING);
+    if (error != cudaSuccess) return error;
     memcpy(to, from, bytes);
     return cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t s)
 {
-    return submit(s, [=]() { memcpy(to, from, bytes); return 0; });
+    cudaError_t error = enter(RTI_EMULATED_ANY);
+    return error != cudaSuccess ? error : submit(s, [=]() { memcpy(to, from, bytes); return 0; });
 }
 
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t s)
 {
-    return submit(s, [=]() { memset(to, value, bytes); return 0; });
+    cudaError_t error = enter(RTI_EMULATED_ANY);
+    return error != cudaSuccess ? error : submit(s, [=]() { memset(to, value, bytes); return 0; });
 }
 
-cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) { *least = 0; *greatest = -5; return cudaSuccess; }
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned, int) { *s = new stream{NULL}; return cudaSuccess; }
-cudaError_t cudaStreamDestroy(cudaStream_t s) { delete s; return cudaSuccess; }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return device_lost ? cudaErrorLaunchFailure : cudaSuccess; }
-cudaError_t cudaStreamQuery(cudaStream_t) { return device_lost ? cudaErrorLaunchFailure : cudaSuccess; }
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
+{
+    *least = 0;
+    *greatest = -5;
+    return enter(RTI_EMULATED_ANY);
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *s, unsigned, int)
+{
+    cudaError_t error = give_object(s, new stream{NULL, {}});
+    std::lock_guard<std::recursive_mutex> guard(lock);
+    if (error == cudaSuccess) streams.push_back(*s);
+    return error;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t s)
+{
+    {
+        std::lock_guard<std::recursive_mutex> guard(lock);
+        streams.erase(std::find(streams.begin(), streams.end(), s));
+    }
+    drain(s);
+    return take_object(s);
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t s)
+{
+    drain(s);
+    return enter(RTI_EMULATED_SYNCHRONISING);
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t s)
+{
+    cudaError_t error = enter(RTI_EMULATED_ANY);
+    return error == cudaSuccess && !s->waiting.empty() ? cudaErrorNotReady : error;
+}
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
 {
     if (s->capturing) return cudaErrorInvalidValue;
-    s->capturing = new graph;
-    return cudaSuccess;
+    return give_object(&s->capturing, new graph);
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
 {
     *g = s->capturing;
     s->capturing = NULL;
-    return *g ? cudaSuccess : cudaErrorInvalidValue;
+    return *g ? enter(RTI_EMULATED_ANY) : cudaErrorInvalidValue;
 }
 
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t g, unsigned long long) { *executable = new graph(*g); return cudaSuccess; }
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t g, unsigned long long) { return give_object(executable, new graph(*g)); }
 
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t)
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t s)
 {
-    if (device_lost) return cudaErrorLaunchFailure;
-    for (auto &node : executable->nodes) {
-        int error = node();
-        if (error != cudaSuccess) return (cudaError_t)error;
-    }
-    return cudaSuccess;
+    cudaError_t error = enter(RTI_EMULATED_LAUNCHING);
+    if (error != cudaSuccess) return error;
+    return submit(s, [=]() {
+        int failed = 0;
+        for (auto &node : executable->nodes)
+            if (!failed) failed = node();
+        return failed;
+    });
 }
 
-cudaError_t cudaGraphDestroy(cudaGraph_t g) { delete g; return cudaSuccess; }
-cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) { delete executable; return cudaSuccess; }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned) { *e = new event{0}; return cudaSuccess; }
-cudaError_t cudaEventDestroy(cudaEvent_t e) { delete e; return cudaSuccess; }
+cudaError_t cudaGraphDestroy(cudaGraph_t g) { return take_object(g); }
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) { return take_object(executable); }
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *e, unsigned) { return give_object(e, new event{0, true}); }
+cudaError_t cudaEventDestroy(cudaEvent_t e) { return take_object(e); }
 
-cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t)
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    e->at_ms = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-    return device_lost ? cudaErrorLaunchFailure : cudaSuccess;
+    cudaError_t error = enter(RTI_EMULATED_ANY);
+    if (error != cudaSuccess) return error;
+    e->is_recorded = false;
+    return submit(s, [=]() {
+        struct timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        e->at_ms = (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+        e->is_recorded = true;
+        return 0;
+    });
 }
 
-cudaError_t cudaEventQuery(cudaEvent_t) { return device_lost ? cudaErrorLaunchFailure : cudaSuccess; }
+cudaError_t cudaEventQuery(cudaEvent_t e)
+{
+    cudaError_t error = enter(RTI_EMULATED_ANY);
+    return error == cudaSuccess && !e->is_recorded ? cudaErrorNotReady : error;
+}
+
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end)
 {
     *milliseconds = (float)(end->at_ms - start->at_ms);
-    return cudaSuccess;
+    return enter(RTI_EMULATED_ANY);
 }
 
-void rti_emulation_fail_allocations_after(int count) { allocations_left = count; }
-void rti_emulation_lose_device(bool lost) { device_lost = lost; }
+// ---------------------------------------------------------------------------------------------------------------------
+// Faults
+// ---------------------------------------------------------------------------------------------------------------------
+
+static void fail_allocations_after(int64_t count) { allocations_left = count; }
+static void lose_device_after(int64_t count) { calls_left = count < 0 ? -1 : count + 1; }
+static int64_t count_calls(rti_emulated_call kind) { return calls[kind]; }
+static int64_t count_objects(void) { return objects; }
+
+static void hold_streams(bool hold)
+{
+    std::lock_guard<std::recursive_mutex> guard(lock);
+    held = hold;
+    for (stream *s : streams)
+        if (!held) drain(s);
+}
+
+static uint64_t count_bytes(void)
+{
+    std::lock_guard<std::recursive_mutex> guard(lock);
+    uint64_t bytes = 0;
+    for (auto &one : device_memory) bytes += one.second;
+    return bytes;
+}
+
+extern "C" __attribute__((visibility("default"))) const rti_emulation_faults *rti_emulation_faults_get(void)
+{
+    static const rti_emulation_faults table = {fail_allocations_after, lose_device_after, hold_streams, count_calls, count_objects, count_bytes};
+    return &table;
+}

@@ -5,7 +5,8 @@
 // that only some take) are reported as a failed launch, where hardware would hang. Memory is the processor's, so the
 // address sanitizer watches every access of every kernel.
 //
-// A stream runs what it is given at once; while it captures, launches are noted and replayed by the graph.
+// A stream runs what it is given at once, unless it is held (faults.h); while it captures, launches are noted and replayed by
+// the graph.
 // SPDX-License-Identifier: MIT
 #ifndef RTI_CUDA_EMULATION_H
 #define RTI_CUDA_EMULATION_H
@@ -183,9 +184,5 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end);
-
-// Tests: the next `count` allocations succeed, then they fail (-1: never); every call from then on fails as if the device were lost.
-void rti_emulation_fail_allocations_after(int count);
-void rti_emulation_lose_device(bool lost);
 
 #endif

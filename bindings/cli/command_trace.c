@@ -2,8 +2,8 @@
 // The format is Chrome's trace event format: complete events (X), counters (C), names (M); times in microseconds.
 // SPDX-License-Identifier: MIT
 #include "commands.h"
-#include "frames.h"
 #include "options.h"
+#include "stage.h"
 
 #include <stdlib.h>
 #include <unistd.h>

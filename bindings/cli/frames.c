@@ -1,10 +1,42 @@
 // SPDX-License-Identifier: MIT
 #include "frames.h"
+#include "options.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The clock
+// ---------------------------------------------------------------------------------------------------------------------
+
+static bool by_thread;
+
+void frames_use_clock(const char *name)
+{
+    by_thread = name && strcmp(name, "thread") == 0;
+}
+
+bool frames_are_real(void)
+{
+    return !by_thread;
+}
+
+uint64_t frames_now(void)
+{
+    struct timespec now;
+    if (!by_thread)
+        return clock_ns();
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t frames_clock(void *unused)
+{
+    (void)unused;
+    return frames_now();
+}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Samples
@@ -77,9 +109,9 @@ spin spin_calibrate(void)
     const uint64_t rounds = 200000;
     double best = 0;
     for (int i = 0; i < 50; i++) { // the fastest run is the one that nothing disturbed
-        uint64_t start = clock_ns();
+        uint64_t start = frames_now();
         spin_rounds(rounds);
-        double rate = (double)rounds / ((double)(clock_ns() - start) * 1e-3);
+        double rate = (double)rounds / ((double)(frames_now() - start) * 1e-3);
         if (rate > best)
             best = rate;
     }
@@ -94,10 +126,11 @@ void spin_run(const spin *s, double microseconds)
 
 double spin_fill(const spin *s, double slice_us, double budget_us)
 {
-    uint64_t start = clock_ns();
-    while ((double)(clock_ns() - start) * 1e-3 + slice_us <= budget_us)
-        spin_run(s, slice_us);
-    return (double)(clock_ns() - start) * 1e-3;
+    uint64_t start = frames_now();
+    double left;
+    while ((left = budget_us - (double)(frames_now() - start) * 1e-3) > 0)
+        spin_run(s, left < slice_us * 1.5 ? left : slice_us);
+    return (double)(frames_now() - start) * 1e-3;
 }
 
 double wait_until(uint64_t deadline_ns)
@@ -116,93 +149,32 @@ double wait_until(uint64_t deadline_ns)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// The cast
+// Figures
 // ---------------------------------------------------------------------------------------------------------------------
 
-static const char *const trades[] = {"innkeeper", "guard", "smith", "fisher", "herbalist", "bard", "baker", "ferryman"};
-static const char *const tempers[] = {"dry and patient", "loud and cheerful", "suspicious of strangers",
-                                      "kind but tired"};
-static const char *const lines[] = {
-    "Good evening. What news from the harbour?",
-    "I lost a silver ring by the old mill. Have you seen it?",
-    "How long have you lived in this town?",
-    "They say the bridge is closed. Is that true?",
-    "What would you do if a dragon came down from the hills?",
-    "Can you tell me the way to the market square?",
-    "I have three gold pieces. What can I buy for that?",
-};
-
-bool cast_create(cast *c, rp_world *world, int count)
+void figure_set(json_t *figures, const char *key, double value)
 {
-    *c = (cast){.world = world, .count = count};
-    c->ids = calloc((size_t)count, sizeof *c->ids);
-    c->talking = calloc((size_t)count, sizeof *c->talking);
-    if (!c->ids || !c->talking)
-        return false;
-    for (int i = 0; i < count; i++) {
-        char name[32], persona[256];
-        snprintf(name, sizeof name, "Villager %d", i + 1);
-        snprintf(persona, sizeof persona,
-                 "You are %s, a %s of the town of Harrowmere, %s. Answer in one or two short sentences, and never "
-                 "leave your role.",
-                 name, trades[i % 8], tempers[i / 8 % 4]);
-        rp_character_def def = rp_default_character_def();
-        def.name = name;
-        def.persona = persona;
-        def.max_history_turns = 4;
-        def.max_reply_tokens = 48;
-        if (rp_character_create(world, &def, &c->ids[i]) != RT_OK)
-            return false;
+    json_object_set_new(figures, key, json_figure(value));
+}
+
+void figure_count(json_t *figures, const char *key, uint64_t value)
+{
+    json_object_set_new(figures, key, json_integer((json_int_t)value));
+}
+
+int figures_print(const char *command, json_t *figures, bool json)
+{
+    if (json)
+        return print_json(figures) ? EXIT_DONE : failure(command, "cannot write to stdout");
+    const char *key;
+    json_t *value;
+    json_object_foreach(figures, key, value)
+    {
+        if (json_is_string(value))
+            printf("%-32s %s\n", key, json_string_value(value));
+        else
+            printf("%-32s %.6g\n", key, json_number_value(value));
     }
-    return true;
-}
-
-void cast_keep_talking(cast *c)
-{
-    for (int i = 0; i < c->count; i++) {
-        if (c->talking[i])
-            continue;
-        rp_say say = {.text = lines[c->next_line++ % 7],
-                      .priority = i == 0  ? RP_PRIORITY_FOCUS
-                                  : i < 4 ? RP_PRIORITY_NEARBY
-                                          : RP_PRIORITY_AMBIENT};
-        rp_turn_id turn;
-        c->talking[i] = rp_character_say(c->world, c->ids[i], &say, &turn) == RT_OK;
-        c->failures += !c->talking[i];
-    }
-}
-
-static int index_of(const cast *c, rp_character_id id)
-{
-    for (int i = 0; i < c->count; i++)
-        if (RP_ID_EQUAL(c->ids[i], id))
-            return i;
-    return -1;
-}
-
-void cast_take_events(cast *c)
-{
-    rp_event event;
-    while (rp_world_next_event(c->world, &event)) {
-        int index = index_of(c, event.character);
-        bool over = event.kind == RP_EVENT_TURN_DONE || event.kind == RP_EVENT_TURN_FAILED ||
-                    event.kind == RP_EVENT_TURN_CANCELLED || event.kind == RP_EVENT_TURN_DROPPED;
-        if (!over || index < 0)
-            continue;
-        c->talking[index] = false;
-        if (event.kind == RP_EVENT_TURN_DONE) {
-            c->replies++;
-            samples_add(&c->first_text, (double)event.first_text_us);
-        } else {
-            c->failures++;
-        }
-    }
-}
-
-void cast_destroy(cast *c)
-{
-    free(c->ids);
-    free(c->talking);
-    samples_free(&c->first_text);
-    memset(c, 0, sizeof *c);
+    json_decref(figures);
+    return fflush(stdout) == 0 ? EXIT_DONE : failure(command, "cannot write to stdout");
 }

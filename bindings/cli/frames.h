@@ -1,9 +1,16 @@
-// frames.h - what the frame benchmarks share: samples, a spin of known length, and characters that never stop talking.
+// frames.h - what the frame benchmarks share: a clock, samples, figures, a spin of known length.
 // SPDX-License-Identifier: MIT
 #ifndef CLI_FRAMES_H
 #define CLI_FRAMES_H
 
 #include "shared.h"
+
+// The clock that frames are measured by. "wall": the time that passes. "thread": the processor time of this thread, in which
+// other programs' work does not count; nothing is waited for then.
+void frames_use_clock(const char *name); // NULL: "wall"
+bool frames_are_real(void);              // by the wall's clock
+uint64_t frames_now(void);
+uint64_t frames_clock(void *unused); // the same, for rp_world_def.clock_ns
 
 // Measurements, kept whole.
 typedef struct samples {
@@ -21,24 +28,16 @@ typedef struct spin {
 } spin;
 spin spin_calibrate(void);
 void spin_run(const spin *spin, double microseconds);
-// Runs spins of `slice_us` as the scheduler runs slices: none is begun that would not fit. Returns the microseconds it took.
+// Runs spins of `slice_us`, the last one as long as what is left. Returns the microseconds that all of them took.
 double spin_fill(const spin *spin, double slice_us, double budget_us);
 
 // Waits until the clock shows `deadline_ns`: sleeps first, then watches the clock. Returns how late it woke, in microseconds.
 double wait_until(uint64_t deadline_ns);
 
-// N characters in a world, each given the next line as soon as it has answered.
-typedef struct cast {
-    rp_world *world;
-    rp_character_id *ids;
-    bool *talking;
-    int count, next_line;
-    samples first_text; // microseconds from the line to the first word
-    uint64_t replies, failures;
-} cast;
-bool cast_create(cast *cast, rp_world *world, int count);
-void cast_keep_talking(cast *cast);
-void cast_take_events(cast *cast);
-void cast_destroy(cast *cast); // not the world
+// Adds a number, with few digits; a count.
+void figure_set(json_t *figures, const char *key, double value);
+void figure_count(json_t *figures, const char *key, uint64_t value);
+// Prints figures as one JSON object, or one on a line. Takes the reference; returns the exit code.
+int figures_print(const char *command, json_t *figures, bool json);
 
 #endif

@@ -1,6 +1,6 @@
--- The build of Repartee. `scripts/build.sh [debug|release|sanitize|fuzz]` runs it through premake5, or, where there is
--- none, through scripts/premake.lua, which reads the same files. One script a folder; `uses_NAME()` in each carries the
--- include paths and links that a user of that folder needs.
+-- The build of Repartee. `scripts/build.sh [debug|release|sanitize|threads|fuzz]` runs it through premake5, or, where
+-- there is none, through scripts/premake.lua, which reads the same files. One script a folder; `uses_NAME()` in each
+-- carries the include paths and links that a user of that folder needs.
 -- SPDX-License-Identifier: MIT
 
 newoption {
@@ -79,7 +79,7 @@ function sorted_files(pattern)
 end
 
 workspace "repartee"
-    configurations { "debug", "release", "sanitize", "fuzz" }
+    configurations { "debug", "release", "sanitize", "threads", "fuzz" }
     location "build"
     startproject "griffin"
     warnings "Extra"
@@ -99,6 +99,9 @@ workspace "repartee"
             "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"
         }
         linkoptions { "-fsanitize=address,undefined" }
+    filter "configurations:threads"
+        buildoptions { "-O1", "-fsanitize=thread", "-fno-omit-frame-pointer" }
+        linkoptions { "-fsanitize=thread" }
     filter "configurations:fuzz"
         toolset "clang"
         buildoptions {

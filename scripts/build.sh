@@ -1,9 +1,10 @@
 #!/bin/sh
-# Configures and builds:  scripts/build.sh [debug|release|sanitize|fuzz] [TARGET...]
+# Configures and builds:  scripts/build.sh [debug|release|sanitize|threads|fuzz] [TARGET...]
 #
-# Leaves build/CONFIG/repartee, griffin, librepartee.so, librepartee.a, tests/ and fuzz/. `fuzz` is clang with libFuzzer;
-# elsewhere the fuzz targets replay the files they are given. With targets, builds only those (and
-# what they need); a source elsewhere that does not compile is then left out of its library rather than in the way.
+# Leaves build/CONFIG/repartee, griffin, librepartee.so, librepartee.a, tests/ and fuzz/. `threads` finds races
+# (ThreadSanitizer). `fuzz` is clang with libFuzzer; elsewhere the fuzz targets replay the files they are given. With
+# targets, builds only those (and what they need); a source elsewhere that does not compile is then left out of its library
+# rather than in the way.
 #   REPARTEE_CUDA=DIR|off   where CUDA lies (else CUDA_HOME, else nvcc on the PATH)
 #   JOBS=N                  how many compilers at once (else one a processor)
 # SPDX-License-Identifier: MIT
@@ -12,12 +13,12 @@ cd "$(dirname "$0")/.."
 
 config=debug
 case "${1:-}" in
-debug | release | sanitize | fuzz)
+debug | release | sanitize | threads | fuzz)
     config=$1
     shift
     ;;
 -h | --help)
-    sed -n '2,10s/^# \{0,1\}//p' "$0"
+    sed -n '2,11s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 esac

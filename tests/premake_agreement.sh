@@ -20,7 +20,7 @@ done
 # The lines that a makefile would run: object names lose their path and stem, since premake5 numbers sources of one name.
 # The archives are there beforehand, because premake5's makefiles do not know how their siblings' come to be.
 lines() {
-    for config in debug release sanitize fuzz; do
+    for config in debug release sanitize threads fuzz; do
         mkdir -p build/$config
         for name in runtime middleware lua; do
             : >build/$config/librepartee_$name.a

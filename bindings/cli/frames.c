@@ -126,10 +126,11 @@ void spin_run(const spin *s, double microseconds)
 
 double spin_fill(const spin *s, double slice_us, double budget_us)
 {
+    const double shortest_us = 2;
     uint64_t start = frames_now();
     double left;
-    while ((left = budget_us - (double)(frames_now() - start) * 1e-3) > 0)
-        spin_run(s, left < slice_us * 1.5 ? left : slice_us);
+    while ((left = budget_us - (double)(frames_now() - start) * 1e-3) > shortest_us)
+        spin_run(s, slice_us < left / 2 ? slice_us : left / 2);
     return (double)(frames_now() - start) * 1e-3;
 }
 

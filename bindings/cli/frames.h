@@ -28,7 +28,8 @@ typedef struct spin {
 } spin;
 spin spin_calibrate(void);
 void spin_run(const spin *spin, double microseconds);
-// Runs spins of `slice_us`, the last one as long as what is left. Returns the microseconds that all of them took.
+// Runs spins of `slice_us`, the last ones shorter, so that only the machine can make them late. Returns the microseconds
+// that all of them took.
 double spin_fill(const spin *spin, double slice_us, double budget_us);
 
 // Waits until the clock shows `deadline_ns`: sleeps first, then watches the clock. Returns how late it woke, in microseconds.

@@ -2,53 +2,69 @@
 //
 // A piece's base cost comes from what it reads and computes; each cell (kind, rows, context) keeps the ratio between what
 // pieces took and their base, as an exponentially weighted mean with its mean deviation (Jacobson's round-trip estimator,
-// SIGCOMM 1988, does the same for the same reason: cheap, and it knows its own error). A cell that was never seen borrows
-// from its neighbours in rows, then from its kind, then from everything.
+// SIGCOMM 1988, does the same for the same reason: cheap, and it knows its own error), with far measurements pulled in
+// (Huber 1964). A cell that was never seen borrows from its neighbours in rows, then from its kind, then from everything.
+//
+// Margins are quantiles of what slices took over what was expected, by size, followed by steps of fixed length (Robbins and
+// Monro 1951, as for quantile regression): no shape of the noise is assumed.
 // SPDX-License-Identifier: MIT
 #include "schedule/cost.h"
 
 #include <math.h>
 #include <string.h>
 
-// The base: nanoseconds a byte and a multiply-add on a plain core. Only their proportion matters; the cells learn the rest.
-static const double BASE_BYTE_NS = 0.08, BASE_OPERATION_NS = 0.02, BASE_FIXED_NS = 400.0;
+// The base: nanoseconds a part, a unit, a byte and a multiply-add on a plain core. Only their proportion matters, and that
+// mostly for attention, whose units differ: there it fits what was measured to some percent. The cells learn the rest.
+static const double BASE_FIXED_NS = 800.0, BASE_UNIT_NS = 350.0, BASE_BYTE_NS = 0.068, BASE_OPERATION_NS = 0.022;
 
-static const double GAIN = 1.0 / 16, SPREAD_GAIN = 1.0 / 16, FIRST_SPREAD = 0.25;
+static const double GAIN = 1.0 / 24, SPREAD_GAIN = 1.0 / 16, FIRST_SPREAD = 0.25;
 
 // A measurement further off than this says more about the machine (a debugger, a suspended process, a moved clock) than
 // about the piece. After so many in a row the world has changed, and the cell follows.
 static const double OUTLIER_RATIO = 3.0;
 enum { OUTLIERS_TO_BELIEVE = 6, SAMPLES_TO_TRUST = 3 };
 
+// Deviations beyond so many times the usual one count as that many.
+static const double PULLED_IN = 3.0;
+
+// A slice that leaves a good part of its room unplanned may err by as much and be made up for by the next, smaller one; only
+// the last ones have to fit.
+static const double LAST_ROOM_NS = 120e3, UNPLANNED = 1.0 / 3;
+
+static const double SLACK_STEP = 0.03, FIRST_SLACK = 0.5, MOST_SLACK = 2.0;
+static const float MOST_SURE = 0.99f;
+
 void rpi_cost_init(rpi_cost_table *table, float margin)
 {
     // Nanoseconds before anything was measured; generous, because the first frames must not be late either.
     static const struct { double fixed, unit; } first[RPI_CHORE_COUNT] = {
         [RPI_CHORE_OFFER] = { 5e3, 0 },      [RPI_CHORE_COMPILE] = { 5e3, 0 },   [RPI_CHORE_COMPOSE] = { 1e4, 1e5 },
-        [RPI_CHORE_ATTACH] = { 1e4, 0 },     [RPI_CHORE_BEGIN] = { 5e3, 200 },   [RPI_CHORE_SAMPLE] = { 2e5, 0 },
+        [RPI_CHORE_ATTACH] = { 1e4, 0 },     [RPI_CHORE_BEGIN] = { 5e3, 200 },   [RPI_CHORE_SAMPLE] = { 1e5, 0 },
         [RPI_CHORE_SCORE] = { 2e5, 0 },      [RPI_CHORE_COMMIT] = { 5e3, 50 },   [RPI_CHORE_MASK] = { 5e4, 0 },
         [RPI_CHORE_CALL] = { 5e4, 0 },       [RPI_CHORE_STEP] = { 5e3, 0 },      [RPI_CHORE_SLICE] = { 2e3, 0 },
     };
     memset(table, 0, sizeof *table);
-    table->margin = margin;
+    table->sureness = RPI_MIN((float)(0.5 + 0.5 * erf((double)margin / sqrt(2.0))), MOST_SURE);
+    table->stretch = 1.0 + FIRST_SLACK;
     table->all = (rpi_cost_cell){ .scale = 1.0f, .spread = (float)FIRST_SPREAD };
+    for (int i = 0; i < RPI_COST_SIZES; i++)
+        table->slices[i].share = (float)FIRST_SLACK;
     for (int i = 0; i < RPI_CHORE_COUNT; i++)
-        table->chores[i] = (rpi_chore_cell){ first[i].fixed, first[i].unit, FIRST_SPREAD, 0, 0 };
+        table->chores[i] = (rpi_chore_cell){ .fixed_ns = first[i].fixed, .unit_ns = first[i].unit,
+                                             .slack = { .share = (float)FIRST_SLACK } };
 }
 
-// Every count up to 16, then steps of an eighth octave or so: matrix kernels jump with each tile of rows.
+// Kernels take rows in eights and what is left one by one, so every count has its own cost; with many rows that fades.
 int32_t rpi_cost_row_bucket(int32_t rows)
 {
-    if (rows <= 16)
-        return RPI_MAX(rows, 1) - 1;
     if (rows <= 64)
-        return 16 + (rows - 17) / 8; // 16 .. 21
+        return RPI_MAX(rows, 1) - 1;
     if (rows <= 256)
-        return 22 + (rows - 65) / 24; // 22 .. 29
-    return RPI_MIN(30 + (rows - 257) / 32, RPI_COST_ROWS - 1);
+        return 64 + (rows - 65) / 8; // 64 .. 87
+    return RPI_MIN(88 + (rows - 257) / 16, RPI_COST_ROWS - 1);
 }
 
-// Attention is the only part whose cost depends on it: positions attended to by the average row, in half octaves from 16.
+// Positions attended to by the average row, in half octaves from 16.
 int32_t rpi_cost_context_bucket(const rt_part *part)
 {
     if (part->kind != RT_PART_ATTENTION || part->context <= 0 || part->rows <= 0)
@@ -61,29 +77,41 @@ int32_t rpi_cost_context_bucket(const rt_part *part)
 
 static double base_cost(const rt_part *part)
 {
-    return BASE_FIXED_NS + BASE_BYTE_NS * (double)part->bytes + BASE_OPERATION_NS * (double)part->operations;
+    return BASE_FIXED_NS + BASE_UNIT_NS * (part->unit_end - part->unit_begin) + BASE_BYTE_NS * (double)part->bytes +
+           BASE_OPERATION_NS * (double)part->operations;
+}
+
+static const rpi_cost_cell *cell_at(const rpi_cost_table *table, rt_part_kind kind, int32_t rows, int32_t context)
+{
+    if (rows < 0 || rows >= RPI_COST_ROWS || context < 0 || context >= RPI_COST_CONTEXTS)
+        return NULL;
+    return kind == RT_PART_ATTENTION ? &table->attention[rows][context] : &table->cells[kind][rows];
+}
+
+static bool is_trusted(const rpi_cost_cell *cell)
+{
+    return cell != NULL && cell->samples >= SAMPLES_TO_TRUST;
 }
 
 // The cell to believe for a piece: its own, or the nearest that has seen enough.
 static const rpi_cost_cell *find_cell(const rpi_cost_table *table, const rt_part *part)
 {
     int32_t rows = rpi_cost_row_bucket(part->rows), context = rpi_cost_context_bucket(part);
-    const rpi_cost_cell (*cells)[RPI_COST_CONTEXTS] = table->cells[part->kind];
-    if (cells[rows][context].samples >= SAMPLES_TO_TRUST)
-        return &cells[rows][context];
+    const rpi_cost_cell *own = cell_at(table, part->kind, rows, context);
+    if (is_trusted(own))
+        return own;
     for (int32_t distance = 1; distance < RPI_COST_ROWS / 4; distance++) {
         for (int32_t side = -1; side <= 1; side += 2) {
-            int32_t near_rows = rows + side * distance, near_context = context + side * distance;
-            if (near_context >= 0 && near_context < RPI_COST_CONTEXTS &&
-                cells[rows][near_context].samples >= SAMPLES_TO_TRUST)
-                return &cells[rows][near_context];
-            if (near_rows >= 0 && near_rows < RPI_COST_ROWS && cells[near_rows][context].samples >= SAMPLES_TO_TRUST)
-                return &cells[near_rows][context];
+            const rpi_cost_cell *near = part->kind == RT_PART_ATTENTION
+                                            ? cell_at(table, part->kind, rows, context + side * distance) : NULL;
+            if (is_trusted(near))
+                return near;
+            near = cell_at(table, part->kind, rows + side * distance, context);
+            if (is_trusted(near))
+                return near;
         }
     }
-    if (table->kinds[part->kind].samples >= SAMPLES_TO_TRUST)
-        return &table->kinds[part->kind];
-    return &table->all;
+    return is_trusted(&table->kinds[part->kind]) ? &table->kinds[part->kind] : &table->all;
 }
 
 double rpi_cost_expect(const rpi_cost_table *table, const rt_part *part)
@@ -93,15 +121,40 @@ double rpi_cost_expect(const rpi_cost_table *table, const rt_part *part)
 
 double rpi_cost_plan(const rpi_cost_table *table, const rt_part *part)
 {
-    const rpi_cost_cell *cell = find_cell(table, part);
-    // The mean absolute deviation of a normal variable is 0.8 of its standard deviation.
-    return base_cost(part) * cell->scale * (1.0 + RPI_MIN(table->margin * 1.25 * cell->spread, 1.0));
+    return rpi_cost_expect(table, part) * table->stretch;
 }
 
 uint32_t rpi_cost_callback(void *table, const rt_part *part)
 {
     double cost = rpi_cost_plan(table, part);
     return cost < 4e9 ? (uint32_t)cost : UINT32_MAX;
+}
+
+static void learn_slack(rpi_cost_slack *slack, float sureness, double over)
+{
+    double step = RPI_MAX(SLACK_STEP, 1.0 / (2.0 + slack->samples));
+    double share = slack->share + step * (over > (double)slack->share ? (double)sureness : (double)sureness - 1.0);
+    slack->share = (float)RPI_MIN(RPI_MAX(share, 0.0), MOST_SLACK);
+    slack->samples = RPI_MIN(slack->samples + 1, 1u << 30);
+}
+
+// Slices by octaves from 4 microseconds.
+static int32_t size_of(double expected_ns)
+{
+    int32_t size = expected_ns < 4e3 ? 0 : (int32_t)log2(expected_ns / 4e3);
+    return RPI_MIN(size, RPI_COST_SIZES - 1);
+}
+
+void rpi_cost_set_room(rpi_cost_table *table, double room_ns)
+{
+    double slack = (double)table->slices[size_of(room_ns)].share;
+    table->stretch = 1.0 + (room_ns > LAST_ROOM_NS ? RPI_MAX(slack, UNPLANNED) : slack);
+}
+
+void rpi_cost_learn_slice(rpi_cost_table *table, double expected_ns, double measured_ns)
+{
+    if (expected_ns > 0 && measured_ns > 0)
+        learn_slack(&table->slices[size_of(expected_ns)], table->sureness, measured_ns / expected_ns - 1.0);
 }
 
 static void learn_cell(rpi_cost_cell *cell, double ratio, double start)
@@ -118,10 +171,14 @@ static void learn_cell(rpi_cost_cell *cell, double ratio, double start)
     if (is_outlier)
         cell->samples = 0;
     cell->outliers = 0;
+    if (cell->samples >= SAMPLES_TO_TRUST) {
+        double most = PULLED_IN * (double)cell->spread + 0.01;
+        off = RPI_MIN(RPI_MAX(off, 1.0 - most), 1.0 + most);
+    }
     double gain = RPI_MAX(GAIN, 1.0 / (cell->samples + 1.0));
     double error = cell->samples == 0 ? FIRST_SPREAD : fabs(off - 1.0);
     cell->spread += (float)((RPI_MIN(error, 1.0) - cell->spread) * RPI_MAX(SPREAD_GAIN, 0.5 / (cell->samples + 1.0)));
-    cell->scale += (float)((ratio - cell->scale) * gain);
+    cell->scale += (float)((off - 1.0) * cell->scale * gain);
     cell->samples = RPI_MIN(cell->samples + 1, 1u << 30);
 }
 
@@ -131,7 +188,7 @@ void rpi_cost_learn(rpi_cost_table *table, const rt_part *part)
         return;
     double ratio = part->measured_ns / base_cost(part);
     double start = find_cell(table, part)->scale;
-    rpi_cost_cell *cell = &table->cells[part->kind][rpi_cost_row_bucket(part->rows)][rpi_cost_context_bucket(part)];
+    rpi_cost_cell *cell = (rpi_cost_cell *)cell_at(table, part->kind, rpi_cost_row_bucket(part->rows), rpi_cost_context_bucket(part));
     learn_cell(cell, ratio, start);
     learn_cell(&table->kinds[part->kind], ratio, table->all.scale);
     learn_cell(&table->all, ratio, 1.0);
@@ -145,8 +202,7 @@ double rpi_chore_expect(const rpi_cost_table *table, rpi_chore chore, double amo
 
 double rpi_chore_plan(const rpi_cost_table *table, rpi_chore chore, double amount)
 {
-    const rpi_chore_cell *cell = &table->chores[chore];
-    return rpi_chore_expect(table, chore, amount) * (1.0 + RPI_MIN(table->margin * 1.25 * cell->spread, 3.0));
+    return rpi_chore_expect(table, chore, amount) * (1.0 + (double)table->chores[chore].slack.share);
 }
 
 void rpi_chore_learn(rpi_cost_table *table, rpi_chore chore, double amount, double measured_ns)
@@ -158,11 +214,11 @@ void rpi_chore_learn(rpi_cost_table *table, rpi_chore chore, double amount, doub
     if (is_outlier && ++cell->outliers < OUTLIERS_TO_BELIEVE)
         return;
     cell->outliers = 0;
+    learn_slack(&cell->slack, table->sureness, off - 1.0);
     // Both terms move in proportion: which of them was wrong shows over pieces of different sizes.
     double gain = RPI_MAX(GAIN, 1.0 / (cell->samples + 1.0));
-    double factor = 1.0 + (off - 1.0) * gain;
+    double factor = 1.0 + (RPI_MIN(off, OUTLIER_RATIO) - 1.0) * gain;
     cell->fixed_ns *= factor;
     cell->unit_ns *= factor;
-    cell->spread += (RPI_MIN(fabs(off - 1.0), 2.0) - cell->spread) * SPREAD_GAIN;
     cell->samples = RPI_MIN(cell->samples + 1, 1u << 30);
 }

@@ -26,39 +26,55 @@ typedef enum rpi_chore {
     RPI_CHORE_COUNT
 } rpi_chore;
 
-enum { RPI_COST_ROWS = 40, RPI_COST_CONTEXTS = 16 };
+// Rows are told apart one by one up to 64, contexts (attention only) by half octaves, pieces' sizes by octaves.
+enum { RPI_COST_ROWS = 104, RPI_COST_CONTEXTS = 16, RPI_COST_SIZES = 16 };
 
+// Measured to expected, of one kind of part.
 typedef struct rpi_cost_cell {
-    float scale;  // measured / base, smoothed
-    float spread; // mean absolute deviation of measured / predicted from 1, smoothed
+    float scale;  // smoothed
+    float spread; // mean absolute deviation of a measurement from it, as a share
     uint32_t samples;
     uint16_t outliers; // in a row
 } rpi_cost_cell;
 
+// By how much more than expected so many of a hundred pieces stay below: a quantile, learned a step at a time.
+typedef struct rpi_cost_slack {
+    float share;
+    uint32_t samples;
+} rpi_cost_slack;
+
 typedef struct rpi_chore_cell {
     double fixed_ns, unit_ns;
-    double spread; // mean absolute deviation, as a share
+    rpi_cost_slack slack;
     uint32_t samples;
     uint16_t outliers;
 } rpi_chore_cell;
 
 typedef struct rpi_cost_table {
-    rpi_cost_cell cells[RT_PART_KIND_COUNT][RPI_COST_ROWS][RPI_COST_CONTEXTS];
+    rpi_cost_cell cells[RT_PART_KIND_COUNT][RPI_COST_ROWS];
+    rpi_cost_cell attention[RPI_COST_ROWS][RPI_COST_CONTEXTS];
     rpi_cost_cell kinds[RT_PART_KIND_COUNT]; // over all cells of a kind: the prior of a cell that has not been seen
     rpi_cost_cell all;
+    rpi_cost_slack slices[RPI_COST_SIZES]; // by what they were expected to take
     rpi_chore_cell chores[RPI_CHORE_COUNT];
-    float margin; // standard deviations kept free
+    float sureness; // share of pieces that must stay below their planned cost
+    double stretch; // planned to expected cost of parts, see rpi_cost_set_room
 } rpi_cost_table;
 
+// `margin`: how sure a plan must be, in standard deviations.
 void rpi_cost_init(rpi_cost_table *table, float margin);
 
-// Expected nanoseconds of a piece; with the margin of its spread, for planning.
+// Expected nanoseconds of a piece; with its margin, for planning.
 double rpi_cost_expect(const rpi_cost_table *table, const rt_part *part);
 double rpi_cost_plan(const rpi_cost_table *table, const rt_part *part);
 uint32_t rpi_cost_callback(void *table, const rt_part *part); // rpi_cost_plan as rt_cost_function
+// What follows is planned for a slice that may take `room_ns`: sets the margin for pieces of that size.
+void rpi_cost_set_room(rpi_cost_table *table, double room_ns);
 
 // Corrects the table by part->measured_ns (0: not measured, ignored).
 void rpi_cost_learn(rpi_cost_table *table, const rt_part *part);
+// And the margins by a whole slice.
+void rpi_cost_learn_slice(rpi_cost_table *table, double expected_ns, double measured_ns);
 
 double rpi_chore_expect(const rpi_cost_table *table, rpi_chore chore, double amount);
 double rpi_chore_plan(const rpi_cost_table *table, rpi_chore chore, double amount);

@@ -208,6 +208,7 @@ static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elap
         measured += slice->parts[i].measured_ns;
         rpi_cost_learn(cost, &slice->parts[i]);
     }
+    rpi_cost_learn_slice(cost, expected, measured);
     if ((double)elapsed_ns > measured && measured > 0)
         rpi_chore_learn(cost, RPI_CHORE_SLICE, 0, (double)elapsed_ns - measured);
     world->stats.slices++;
@@ -240,6 +241,7 @@ static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
     double left = remaining_ns(r) - overhead_ns;
     if (!r->callbacks) // the game may be waiting for the lock
         left = RPI_MIN(left, MOST_LOCKED_NS);
+    rpi_cost_set_room(cost, left);
     rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost,
                              .budget_ns = left <= 0 ? 0 : left < 4e9 ? (uint32_t)left : UINT32_MAX };
     rt_result result = rt_pass_plan(pass->pass, &limit, &pass->slice);

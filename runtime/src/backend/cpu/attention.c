@@ -64,6 +64,31 @@ int32_t rti_attention_units(const rti_device *device, const rti_slot *slot, int3
     return slot->group_count * network->kv_head_count;
 }
 
+void rti_attention_work(const rti_device *device, const rti_slot *slot, int32_t layer, int32_t begin, int32_t end, rt_part *part)
+{
+    const rti_network *network = device->weights->network;
+    const uint64_t shared = (uint64_t)(network->head_count / network->kv_head_count), n = (uint64_t)network->head_size;
+    const int32_t heads = network->kv_head_count;
+    // Units of one group and chunk stand together, a key-value head each.
+    for (int32_t unit = begin; unit < end;) {
+        int32_t rest = unit / heads, stop = RTI_MIN(end, (rest + 1) * heads);
+        const uint64_t units = (uint64_t)(stop - unit);
+        const rti_row_group *group = &slot->groups[rest % slot->group_count];
+        int32_t count, chunk = rest / slot->group_count, first = layer_chunks(network, slot, group, layer, &count);
+        unit = stop;
+        if (chunk >= count) {
+            continue;
+        }
+        const rti_row *row = &slot->rows[group->begin], *last = row + group->count - 1;
+        int32_t from = RTI_MAX((first + chunk) * CHUNK_POSITIONS, first_seen(network, row, layer));
+        int32_t to = RTI_MIN((first + chunk + 1) * CHUNK_POSITIONS, last->position + 1);
+        uint64_t blocks = (uint64_t)((to + RTI_KV_SLOTS - 1) / RTI_KV_SLOTS - from / RTI_KV_SLOTS);
+        part->bytes += units * blocks * 2 * device->kv_value_bytes;
+        // Whole blocks are scored for every row.
+        part->operations += units * shared * (uint64_t)group->count * (blocks * RTI_KV_SLOTS * n * 2 + n);
+    }
+}
+
 // Queries of one job: `rows` rows times the heads that share a key-value head.
 typedef struct query_set {
     int32_t count;

@@ -121,6 +121,8 @@ void rti_step_attention(rti_device *device, rti_slot *slot, int32_t layer, int32
 void rti_attention_group(rti_slot *slot, const rti_network *network); // after the rows are set
 // Units of a layer's attention that can run in any order; there are `chunks` times as many, in order where not split.
 int32_t rti_attention_units(const rti_device *device, const rti_slot *slot, int32_t layer, int32_t *chunks);
+// Adds what these units read and compute to the part's bytes and operations.
+void rti_attention_work(const rti_device *device, const rti_slot *slot, int32_t layer, int32_t begin, int32_t end, rt_part *part);
 // Joins a row's partial sums.
 void rti_attention_join(rti_device *device, rti_slot *slot, int32_t layer, int32_t row);
 

@@ -77,54 +77,84 @@ rti_plan rti_plan_part(const rti_device *device, const rti_slot *slot, rt_part_k
     return plan;
 }
 
-// Weight bytes and multiply-adds of a matrix over some rows.
-static void count_matrix(rt_part *part, const rti_packed *m, int32_t rows)
+// Work of a step's units [begin, end) of `units`: bytes and operations in proportion.
+static void add_share(rt_part *part, uint64_t bytes, uint64_t operations, int32_t begin, int32_t end, int32_t units)
 {
-    part->bytes += (uint64_t)m->panels * m->panel_bytes;
-    part->operations += (uint64_t)m->rows * (uint64_t)m->columns * (uint64_t)rows;
+    if (units > 0 && end > begin) {
+        uint64_t share = (uint64_t)(end - begin), all = (uint64_t)units;
+        part->bytes += bytes / all * share + bytes % all * share / all;
+        part->operations += operations / all * share + operations % all * share / all;
+    }
 }
 
-// The whole part's work; a piece has its share by units.
-void rti_part_work_cpu(const rti_device *device, int32_t index, rt_part *part)
+// Weight bytes and multiply-adds of a matrix over some rows.
+static void count_matrix(uint64_t *bytes, uint64_t *operations, const rti_packed *m, int32_t rows)
 {
-    const rti_slot *slot = &device->slots[index];
+    *bytes += (uint64_t)m->panels * m->panel_bytes;
+    *operations += (uint64_t)m->rows * (uint64_t)m->columns * (uint64_t)rows;
+}
+
+// What norm and rounding, or dividing and rounding, of one value take in multiply-adds of a matrix on the same kernels.
+static uint64_t row_operations(const rti_device *device)
+{
+    switch (device->weights->kernels->isa) {
+    case RT_ISA_AVX2: return 64;
+    case RT_ISA_AVX512:
+    case RT_ISA_AMX: return 256;
+    default: return 4;
+    }
+}
+
+static void count_step(const rti_device *device, const rti_slot *slot, rt_part *part, rti_step step, int32_t begin, int32_t end,
+                       int32_t units)
+{
     const rti_weights *weights = device->weights;
     const rti_network *network = weights->network;
     const rti_packed_layer *l = part->layer >= 0 && part->layer < network->layer_count ? &weights->layers[part->layer] : NULL;
+    const uint64_t rows = (uint64_t)part->rows, hidden = (uint64_t)device->hidden, row = row_operations(device);
+    uint64_t bytes = 0, operations = 0;
+    switch (step) {
+    case RTI_STEP_EMBED:
+        bytes = rows * weights->embedding.panel_bytes / RTI_PANEL_ROWS;
+        operations = rows * (hidden + (uint64_t)network->head_size * 8) * row; // and the angles of its position
+        break;
+    case RTI_STEP_NORM:
+    case RTI_STEP_POST_NORM: operations = rows * hidden * row; break;
+    case RTI_STEP_QKV:
+        count_matrix(&bytes, &operations, &l->query, part->rows);
+        count_matrix(&bytes, &operations, &l->key, part->rows);
+        count_matrix(&bytes, &operations, &l->value, part->rows);
+        break;
+    case RTI_STEP_ATTENTION: rti_attention_work(device, slot, part->layer, begin, end, part); return;
+    case RTI_STEP_ATTENDED: operations = rows * (uint64_t)device->attention_width * 64; break; // attention's are slower
+    case RTI_STEP_PROJECT:
+        count_matrix(&bytes, &operations, part->kind == RT_PART_FEED_FORWARD_DOWN ? &l->down : &l->attention_output, part->rows);
+        break;
+    case RTI_STEP_FEED_FORWARD_UP:
+        if (l->gate.data) {
+            count_matrix(&bytes, &operations, &l->gate, part->rows);
+        }
+        count_matrix(&bytes, &operations, &l->up, part->rows);
+        break;
+    case RTI_STEP_LOGITS: count_matrix(&bytes, &operations, &weights->output, part->rows); break;
+    }
+    add_share(part, bytes, operations, begin, end, units);
+}
+
+// The work of the part's units, step by step: those of a norm cost something else than those of a matrix.
+void rti_part_work_cpu(const rti_device *device, int32_t index, rt_part *part)
+{
+    const rti_slot *slot = &device->slots[index];
+    rti_plan plan = rti_plan_part(device, slot, part->kind, part->layer);
     part->rows = part->kind == RT_PART_LOGITS ? slot->logits_count : slot->row_count;
-    part->context = 0;
+    part->context = part->kind == RT_PART_ATTENTION ? (int32_t)RTI_MIN(slot->context, INT32_MAX) : 0;
     part->bytes = 0;
     part->operations = 0;
-    switch (part->kind) {
-    case RT_PART_EMBED: part->bytes = (uint64_t)slot->row_count * weights->embedding.panel_bytes / RTI_PANEL_ROWS; break;
-    case RT_PART_QKV:
-        count_matrix(part, &l->query, part->rows);
-        count_matrix(part, &l->key, part->rows);
-        count_matrix(part, &l->value, part->rows);
-        break;
-    case RT_PART_ATTENTION:
-        part->context = (int32_t)RTI_MIN(slot->context, INT32_MAX);
-        part->operations = (uint64_t)slot->context * (uint64_t)network->head_count * (uint64_t)network->head_size * 2;
-        for (int32_t i = 0; i < slot->group_count; i++) {
-            const rti_row *last = &slot->rows[slot->groups[i].begin + slot->groups[i].count - 1];
-            uint64_t blocks = (uint64_t)(last->position + RTI_KV_SLOTS - last->first_position) / RTI_KV_SLOTS;
-            part->bytes += blocks * 2 * (uint64_t)network->kv_head_count * device->kv_value_bytes;
+    int32_t first = 0;
+    for (int32_t s = 0; s < plan.step_count; first += plan.units[s++]) {
+        int32_t begin = RTI_MAX(part->unit_begin - first, 0), end = RTI_MIN(part->unit_end - first, plan.units[s]);
+        if (begin < end) {
+            count_step(device, slot, part, plan.steps[s], begin, end, plan.units[s]);
         }
-        break;
-    case RT_PART_ATTENTION_OUT: count_matrix(part, &l->attention_output, part->rows); break;
-    case RT_PART_FEED_FORWARD_UP:
-        if (l->gate.data) {
-            count_matrix(part, &l->gate, part->rows);
-        }
-        count_matrix(part, &l->up, part->rows);
-        break;
-    case RT_PART_FEED_FORWARD_DOWN: count_matrix(part, &l->down, part->rows); break;
-    case RT_PART_LOGITS: count_matrix(part, &weights->output, part->rows); break;
-    default: break;
-    }
-    if (part->unit_count > 0) {
-        uint64_t share = (uint64_t)(part->unit_end - part->unit_begin), all = (uint64_t)part->unit_count;
-        part->bytes = part->bytes / all * share + part->bytes % all * share / all;
-        part->operations = part->operations / all * share + part->operations % all * share / all;
     }
 }

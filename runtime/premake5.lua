@@ -17,6 +17,6 @@ repartee_project("repartee_runtime", "StaticLib")
     instruction_set_files()
     -- What a frame waits for is optimised in debug builds too: a game in debug must still hear an answer.
     -- Not under the sanitizers: their checks in unrolled kernels take a compiler minutes.
-    filter { "configurations:debug or release", "files:**/backend/cpu/**.c or **/grammar/**.c" }
+    filter { "configurations:debug or release", "files:**/backend/cpu/**.c or **/grammar/**.c or **/sampler/**.c" }
         optimize "Speed"
     filter {}

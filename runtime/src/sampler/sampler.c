@@ -74,18 +74,26 @@ static void apply_repetition_penalty(float *logits, int32_t vocab_size, const rt
     }
 }
 
-static void gather(const float *logits, int32_t vocab_size, const rt_sample_request *request, void *scratch, candidates *c)
+// Tokens are looked at in blocks of as many as a mask's word has; loops of a fixed length become vector instructions.
+enum { BLOCK = 32 };
+
+static void adjust(const float *logits, int32_t vocab_size, const rt_sample_request *request, void *scratch, candidates *c)
 {
     c->logits = scratch;
     c->ids = (rt_token *)(c->logits + vocab_size);
     c->count = 0;
-    memcpy(c->logits, logits, (size_t)vocab_size * sizeof(float));
+    int32_t id = 0;
+    for (; id + BLOCK <= vocab_size; id += BLOCK)
+        for (int32_t j = id; j < id + BLOCK; j++) // NaN: a damaged model must not stop the game
+            c->logits[j] = logits[j] >= -INFINITY ? logits[j] : -INFINITY;
+    for (; id < vocab_size; id++) c->logits[id] = logits[id] >= -INFINITY ? logits[id] : -INFINITY;
     apply_repetition_penalty(c->logits, vocab_size, request);
-    for (int32_t id = 0; id < vocab_size; id++) {
-        if (!is_allowed(request->mask, id)) continue;
-        if (!(c->logits[id] >= -INFINITY)) c->logits[id] = -INFINITY; // NaN: a damaged model must not stop the game
-        c->ids[c->count++] = id;
-    }
+}
+
+static void gather(int32_t vocab_size, const uint32_t *mask, candidates *c)
+{
+    for (int32_t id = 0; id < vocab_size; id++)
+        if (is_allowed(mask, id)) c->ids[c->count++] = id;
 }
 
 static rt_token likeliest(const candidates *c)
@@ -111,24 +119,42 @@ static void sift_down(const candidates *c, rt_token *heap, int32_t count, int32_
     heap[root] = id;
 }
 
-// Leaves the k likeliest in ids[0 .. k), likeliest first: a bounded heap whose root is the one to beat.
-static void keep_top_k(candidates *c, int32_t k)
+// Whether any token of a whole block is likelier than `limit`.
+static bool has_above(const float *block, float limit)
 {
-    if (k >= c->count) k = c->count;
+    int32_t above = 0;
+    for (int32_t j = 0; j < BLOCK; j++) above |= block[j] > limit;
+    return above != 0;
+}
+
+// The k likeliest of the allowed tokens in ids[0 .. k), likeliest first: a bounded heap whose root is the one to beat. Ids come
+// in ascending order, so one that is only as likely as the root does not beat it.
+static void gather_top_k(int32_t vocab_size, const uint32_t *mask, int32_t k, candidates *c)
+{
     rt_token *heap = c->ids;
-    for (int32_t i = k / 2 - 1; i >= 0; i--) sift_down(c, heap, k, i, false);
-    for (int32_t i = k; i < c->count; i++) {
-        if (!is_before(c, c->ids[i], heap[0])) continue;
-        heap[0] = c->ids[i];
-        sift_down(c, heap, k, 0, false);
+    for (int32_t begin = 0; begin < vocab_size; begin += BLOCK) {
+        int32_t end = RTI_MIN(begin + BLOCK, vocab_size);
+        if (mask && mask[begin / BLOCK] == 0) continue;
+        if (c->count == k && end - begin == BLOCK && !has_above(c->logits + begin, c->logits[heap[0]])) continue;
+        for (rt_token id = begin; id < end; id++) {
+            if (!is_allowed(mask, id)) continue;
+            if (c->count == k && c->logits[id] <= c->logits[heap[0]]) continue;
+            if (c->count == k) {
+                heap[0] = id;
+                sift_down(c, heap, k, 0, false);
+                continue;
+            }
+            heap[c->count++] = id;
+            for (int32_t i = k / 2 - 1; c->count == k && i >= 0; i--) sift_down(c, heap, k, i, false);
+        }
     }
-    for (int32_t end = k - 1; end > 0; end--) {
+    for (int32_t i = c->count / 2 - 1; c->count < k && i >= 0; i--) sift_down(c, heap, c->count, i, false);
+    for (int32_t end = c->count - 1; end > 0; end--) {
         rt_token least = heap[0];
         heap[0] = heap[end];
         sift_down(c, heap, end, 0, false);
         heap[end] = least;
     }
-    c->count = k;
 }
 
 // A number in [0, 1) from (seed, step) alone: splitmix64's finaliser (Steele, Lea and Flood 2014), twice.
@@ -221,13 +247,15 @@ rt_result rt_sample(const float *logits, int32_t vocab_size, const rt_sample_req
     if (result != RT_OK) return result;
 
     candidates c;
-    gather(logits, vocab_size, request, scratch, &c);
+    adjust(logits, vocab_size, request, scratch, &c);
+    if (def->temperature == 0.0f) gather_top_k(vocab_size, request->mask, 1, &c);
+    else if (def->top_k > 0) gather_top_k(vocab_size, request->mask, RTI_MIN(def->top_k, vocab_size), &c);
+    else gather(vocab_size, request->mask, &c);
     if (c.count == 0) return rti_fail(NULL, RT_ERROR_REJECTED, "rt_sample: the mask allows no token");
     double u = uniform(def->seed, request->step);
-    if (def->temperature == 0.0f || c.count == 1) {
-        *token = likeliest(&c);
+    if (c.count == 1) {
+        *token = c.ids[0];
     } else if (def->top_k > 0) {
-        keep_top_k(&c, def->top_k);
         double total = 0.0;
         for (int32_t i = 0; i < c.count; i++) total += weight(&c, c.ids[i], c.logits[c.ids[0]], def->temperature);
         *token = draw_sorted(&c, def, total, u);

@@ -29,7 +29,7 @@ static const double PULLED_IN = 3.0;
 
 // A slice that leaves a good part of its room unplanned may err by as much and be made up for by the next, smaller one; only
 // the last ones have to fit.
-static const double LAST_ROOM_NS = 120e3, UNPLANNED = 1.0 / 3;
+static const double LAST_ROOM_NS = 120e3, UNPLANNED = 0.5;
 
 static const double SLACK_STEP = 0.03, FIRST_SLACK = 0.5, MOST_SLACK = 2.0;
 static const float MOST_SURE = 0.99f;

@@ -33,6 +33,7 @@ typedef struct rpi_scheduler {
     bool refused;     // in this update something did not fit
     bool worked;      // in this update something was done
     double credit_ns; // budget that was left because the next piece did not fit
+    double reserve_ns; // learned: what is kept free at the end of an update, see world/update.c
 } rpi_scheduler;
 
 rt_result rpi_scheduler_create(rp_world *world);

@@ -9,12 +9,14 @@
 
 static const double LEAST_CUT_NS = 30e3; // budget that a chore which can be cut is given at least
 static const double MOST_LOCKED_NS = 1e6;
+static const double LEAST_SLICE_NS = 6e3; // below, beginning a slice takes as long as what it does
 static const uint32_t MOST_CUT_US = 2000;
 
 typedef struct run {
     rp_world *world;
     uint64_t deadline_ns;
     bool callbacks, callbacks_only;
+    bool saving; // budget for something that no frame has room for
 } run;
 
 rt_result rpi_scheduler_create(rp_world *world)
@@ -151,8 +153,11 @@ static bool run_chore(run *r)
         return false;
     rpi_cost_table *cost = &world->scheduler.cost;
     double plan = can_be_cut(chore) ? LEAST_CUT_NS : rpi_chore_plan(cost, chore, amount);
-    if (!fits(r, plan))
+    if (!fits(r, plan)) {
+        // It fits no frame, and whatever would run instead would never let it save up for one.
+        r->saving = !world->scheduler.worked && chore != RPI_CHORE_STEP;
         return false;
+    }
     double cut_us = RPI_MIN((remaining_ns(r) - LEAST_CUT_NS / 2) / 1000, (double)MOST_CUT_US);
     uint64_t begin = begin_piece(r);
     int32_t character = (int32_t)slot->character->index;
@@ -241,6 +246,10 @@ static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
     double left = remaining_ns(r) - overhead_ns;
     if (!r->callbacks) // the game may be waiting for the lock
         left = RPI_MIN(left, MOST_LOCKED_NS);
+    if (left < LEAST_SLICE_NS && r->world->scheduler.worked) {
+        r->world->scheduler.refused = true;
+        return false;
+    }
     rpi_cost_set_room(cost, left);
     rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost,
                              .budget_ns = left <= 0 ? 0 : left < 4e9 ? (uint32_t)left : UINT32_MAX };
@@ -300,14 +309,18 @@ bool rpi_scheduler_has_work(const rp_world *world)
 
 void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
 {
-    run r = { world, deadline_ns, callbacks, false };
+    run r = { .world = world, .deadline_ns = deadline_ns, .callbacks = callbacks };
     rpi_scheduler *scheduler = &world->scheduler;
     scheduler->refused = scheduler->worked = false;
     rpi_pass_drop_orphans(world);
     while (!rpi_events_are_piling_up(world) && !world->background.stop) {
         if (!callbacks)
             rpi_background_yield(world);
-        if (run_logits(&r) || run_chore(&r) || start_pass(&r) || run_slice(&r))
+        if (run_logits(&r) || run_chore(&r))
+            continue;
+        if (r.saving)
+            break;
+        if (start_pass(&r) || run_slice(&r))
             continue;
         // A turn that has just ended makes room for one that waits.
         if (!rpi_queue_start_waiting(world, rpi_world_now(world)))
@@ -319,7 +332,7 @@ void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
 
 void rpi_scheduler_run_callbacks(rp_world *world)
 {
-    run r = { world, UINT64_MAX, true, true };
+    run r = { .world = world, .deadline_ns = UINT64_MAX, .callbacks = true, .callbacks_only = true };
     while (!rpi_events_are_piling_up(world) && run_chore(&r)) {
     }
 }

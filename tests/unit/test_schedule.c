@@ -66,10 +66,34 @@ static void test_costs_are_learned(void **state)
             rt_part part = make_part((rt_part_kind)kind, rows[i], 50000);
             double expected = rpi_cost_expect(&table, &part), measured = takes(&part, 1);
             assert_true(expected > measured * 0.8 && expected < measured * 1.25);
-            assert_true(rpi_cost_plan(&table, &part) > expected);
-            assert_true(rpi_cost_plan(&table, &part) < expected * 1.6);
+            rpi_cost_learn_slice(&table, expected, measured);
         }
     }
+}
+
+// Margins are what all but few slices stay within, and the last slices of a budget keep it.
+static void test_margins_are_quantiles(void **state)
+{
+    (void)state;
+    static rpi_cost_table table;
+    rpi_cost_init(&table, 3);
+    for (int i = 0; i < 20000; i++)
+        rpi_cost_learn_slice(&table, 50000, 50000 * (i % 50 == 0 ? 1.5 : 1 + 0.05 * noise()));
+    double plan = rpi_cost_slice_plan(&table, 50000);
+    assert_true(plan > 50000 * 1.05 && plan < 50000 * 1.6);
+    rpi_cost_init(&table, 1);
+    for (int i = 0; i < 20000; i++)
+        rpi_cost_learn_slice(&table, 50000, 50000 * (i % 50 == 0 ? 1.5 : 1 + 0.05 * noise()));
+    plan = rpi_cost_slice_plan(&table, 50000);
+    assert_true(plan > 50000 && plan < 50000 * 1.06);
+    double left = 10e6, slices = 0;
+    while (left > 10e3) {
+        double budget = rpi_cost_slice_budget(&table, left);
+        assert_true(budget > 0 && budget < left);
+        left -= budget;
+        slices++;
+    }
+    assert_true(slices > 10 && slices < 60);
 }
 
 static void test_a_debugger_stop_is_not_believed(void **state)
@@ -395,6 +419,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_costs_are_learned),
+        cmocka_unit_test(test_margins_are_quantiles),
         cmocka_unit_test(test_a_debugger_stop_is_not_believed),
         cmocka_unit_test(test_unseen_cells_borrow),
         cmocka_unit_test(test_chores_are_learned),

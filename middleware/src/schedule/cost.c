@@ -27,9 +27,9 @@ enum { OUTLIERS_TO_BELIEVE = 6, SAMPLES_TO_TRUST = 3 };
 // Deviations beyond so many times the usual one count as that many.
 static const double PULLED_IN = 3.0;
 
-// A slice that leaves a good part of its room unplanned may err by as much and be made up for by the next, smaller one; only
-// the last ones have to fit.
-static const double LAST_ROOM_NS = 120e3, UNPLANNED = 0.5;
+// Slices shrink with what is left, so that whatever delays one of them (a program that wants the processor, an interrupt) is
+// made up for by the next, and only the last ones have to fit with a margin.
+static const double LAST_ROOM_NS = 120e3, SHORT_SLICE_NS = 250e3, SHARE_OF_ROOM = 0.25, MOST_OF_ROOM = 2.0 / 3;
 
 static const double SLACK_STEP = 0.03, FIRST_SLACK = 0.5, MOST_SLACK = 2.0;
 static const float MOST_SURE = 0.99f;
@@ -45,7 +45,6 @@ void rpi_cost_init(rpi_cost_table *table, float margin)
     };
     memset(table, 0, sizeof *table);
     table->sureness = RPI_MIN((float)(0.5 + 0.5 * erf((double)margin / sqrt(2.0))), MOST_SURE);
-    table->stretch = 1.0 + FIRST_SLACK;
     table->all = (rpi_cost_cell){ .scale = 1.0f, .spread = (float)FIRST_SPREAD };
     for (int i = 0; i < RPI_COST_SIZES; i++)
         table->slices[i].share = (float)FIRST_SLACK;
@@ -119,14 +118,9 @@ double rpi_cost_expect(const rpi_cost_table *table, const rt_part *part)
     return base_cost(part) * find_cell(table, part)->scale;
 }
 
-double rpi_cost_plan(const rpi_cost_table *table, const rt_part *part)
-{
-    return rpi_cost_expect(table, part) * table->stretch;
-}
-
 uint32_t rpi_cost_callback(void *table, const rt_part *part)
 {
-    double cost = rpi_cost_plan(table, part);
+    double cost = rpi_cost_expect(table, part);
     return cost < 4e9 ? (uint32_t)cost : UINT32_MAX;
 }
 
@@ -145,10 +139,18 @@ static int32_t size_of(double expected_ns)
     return RPI_MIN(size, RPI_COST_SIZES - 1);
 }
 
-void rpi_cost_set_room(rpi_cost_table *table, double room_ns)
+double rpi_cost_slice_plan(const rpi_cost_table *table, double expected_ns)
 {
-    double slack = (double)table->slices[size_of(room_ns)].share;
-    table->stretch = 1.0 + (room_ns > LAST_ROOM_NS ? RPI_MAX(slack, UNPLANNED) : slack);
+    return expected_ns * (1.0 + (double)table->slices[size_of(expected_ns)].share);
+}
+
+double rpi_cost_slice_budget(const rpi_cost_table *table, double left_ns)
+{
+    double sure = left_ns / (1.0 + (double)table->slices[size_of(left_ns)].share);
+    if (left_ns <= LAST_ROOM_NS)
+        return sure;
+    double most = RPI_MIN(RPI_MAX(left_ns * SHARE_OF_ROOM, SHORT_SLICE_NS), left_ns * MOST_OF_ROOM);
+    return RPI_MIN(most, sure);
 }
 
 void rpi_cost_learn_slice(rpi_cost_table *table, double expected_ns, double measured_ns)

@@ -58,18 +58,18 @@ typedef struct rpi_cost_table {
     rpi_cost_slack slices[RPI_COST_SIZES]; // by what they were expected to take
     rpi_chore_cell chores[RPI_CHORE_COUNT];
     float sureness; // share of pieces that must stay below their planned cost
-    double stretch; // planned to expected cost of parts, see rpi_cost_set_room
 } rpi_cost_table;
 
 // `margin`: how sure a plan must be, in standard deviations.
 void rpi_cost_init(rpi_cost_table *table, float margin);
 
-// Expected nanoseconds of a piece; with its margin, for planning.
+// Expected nanoseconds of a piece.
 double rpi_cost_expect(const rpi_cost_table *table, const rt_part *part);
-double rpi_cost_plan(const rpi_cost_table *table, const rt_part *part);
-uint32_t rpi_cost_callback(void *table, const rt_part *part); // rpi_cost_plan as rt_cost_function
-// What follows is planned for a slice that may take `room_ns`: sets the margin for pieces of that size.
-void rpi_cost_set_room(rpi_cost_table *table, double room_ns);
+uint32_t rpi_cost_callback(void *table, const rt_part *part); // the same as rt_cost_function
+// A whole slice that is expected to take so long, with its margin.
+double rpi_cost_slice_plan(const rpi_cost_table *table, double expected_ns);
+// What the next slice may be expected to take where `left_ns` is left of the budget.
+double rpi_cost_slice_budget(const rpi_cost_table *table, double left_ns);
 
 // Corrects the table by part->measured_ns (0: not measured, ignored).
 void rpi_cost_learn(rpi_cost_table *table, const rt_part *part);

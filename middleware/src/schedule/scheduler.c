@@ -250,11 +250,12 @@ static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
         r->world->scheduler.refused = true;
         return false;
     }
-    rpi_cost_set_room(cost, left);
-    rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost,
-                             .budget_ns = left <= 0 ? 0 : left < 4e9 ? (uint32_t)left : UINT32_MAX };
+    rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost };
+    if (left > 0)
+        limit.budget_ns = (uint32_t)RPI_MIN(r->deadline_ns == UINT64_MAX ? left : rpi_cost_slice_budget(cost, left), 4e9);
     rt_result result = rt_pass_plan(pass->pass, &limit, &pass->slice);
-    if (result == RT_OK && pass->slice.part_count == 0 && fits(r, pass->slice.predicted_ns + overhead_ns)) {
+    if (result == RT_OK && pass->slice.part_count == 0 &&
+        fits(r, rpi_cost_slice_plan(cost, pass->slice.predicted_ns) + overhead_ns)) {
         limit.budget_ns = pass->slice.predicted_ns;
         result = rt_pass_plan(pass->pass, &limit, &pass->slice);
     }

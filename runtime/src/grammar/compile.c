@@ -8,7 +8,7 @@
 #define DEF_COOKIE 0x72746764u
 enum { TOKENS_AT_ONCE = 256 };
 
-typedef enum phase { PHASE_READ, PHASE_START, PHASE_OPEN, PHASE_FINISH, PHASE_DONE } phase;
+typedef enum phase { PHASE_READ, PHASE_START, PHASE_OPEN, PHASE_FINISH, PHASE_WARM, PHASE_DONE } phase;
 
 struct rt_grammar_compilation {
     rt_host host;
@@ -16,6 +16,7 @@ struct rt_grammar_compilation {
     rti_pool pool; // everything that the grammar does not need later
     rti_compiler compiler;
     phase phase;
+    uint32_t warm; // terminals looked at
     char *text;
     size_t text_size;
     rt_result failed;
@@ -153,6 +154,21 @@ static void make_choices(rt_grammar_compilation *x)
     }
 }
 
+// Automata with conjunctions and complements are the ones whose first mask would be slow: what their start can do is found
+// out now. True: done.
+static bool warm_one(rt_grammar_compilation *x)
+{
+    const rt_grammar *g = x->grammar;
+    while (x->warm < g->terminals_count) {
+        rti_lexer *lexer = g->terminals[x->warm++].lexer;
+        const rti_lexer_state *start = rti_lexer_at(lexer, RTI_LEXER_START);
+        if (!g->regexes.nodes[lexer->term].has_logic || atomic_load_explicit(&start->safety, memory_order_relaxed) != NULL) continue;
+        rti_lexer_safety_of(lexer, RTI_LEXER_START, g->vocabulary->weights);
+        return false;
+    }
+    return true;
+}
+
 static void step(rt_grammar_compilation *x)
 {
     rt_grammar_kind kind = x->grammar->kind;
@@ -179,7 +195,10 @@ static void step(rt_grammar_compilation *x)
         break;
     case PHASE_FINISH:
         rti_compiler_finish(&x->compiler);
-        x->phase = PHASE_DONE;
+        x->phase = PHASE_WARM;
+        break;
+    case PHASE_WARM:
+        if (warm_one(x)) x->phase = PHASE_DONE;
         break;
     default: break;
     }

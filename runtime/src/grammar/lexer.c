@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "grammar/lexer.h"
 
-#include "grammar/vocabulary.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,7 +148,7 @@ static uint32_t intern(rti_lexer *x, rti_regex term, bool beginning)
     s->term = term;
     s->beginning = beginning;
     s->accepts = (node->nullable >> ((beginning || x->count == RTI_LEXER_START ? 1 : 0) + 2) & 1) != 0;
-    s->finite = node->finite && node->least < RTI_REGEX_MANY;
+    s->few = node->finite ? node->least : RTI_REGEX_MANY;
     s->live = term == RTI_REGEX_NOTHING ? 2 : (s->accepts || !node->has_logic) && !beginning ? 1 : s->accepts ? 1 : 0;
     _Atomic uint32_t *next = rti_pool_take_array(x->pool, x->class_count, sizeof *next);
     for (uint32_t i = 0; i < x->class_count; i++) atomic_init(&next[i], RTI_LEXER_UNKNOWN);
@@ -190,6 +188,11 @@ static uint32_t raw_next(rti_lexer *x, uint32_t state, uint32_t code_class)
 bool rti_lexer_is_live(rti_lexer *x, uint32_t state)
 {
     if (rti_lexer_at(x, state)->live != 0) return rti_lexer_at(x, state)->live == 1;
+    uint32_t shortest;
+    if (rti_regex_never_dies(x->regexes, rti_lexer_at(x, state)->term, &shortest)) {
+        rti_lexer_at(x, state)->live = 1;
+        return true;
+    }
     uint32_t *queue = NULL, capacity = 0, head = 0, tail = 0, mark = ++x->visit;
     RTI_POOL_RESERVE(x->pool, queue, capacity, 64);
     queue[tail++] = state;
@@ -223,7 +226,7 @@ uint32_t rti_lexer_build(rti_lexer *x, uint32_t state, uint32_t code_class)
     return next;
 }
 
-static uint32_t next_of(rti_lexer *x, uint32_t state, uint32_t code_class)
+uint32_t rti_lexer_next(rti_lexer *x, uint32_t state, uint32_t code_class)
 {
     uint32_t next = rti_lexer_peek(x, state, code_class);
     return next == RTI_LEXER_UNKNOWN ? rti_lexer_build(x, state, code_class) : next;
@@ -231,7 +234,7 @@ static uint32_t next_of(rti_lexer *x, uint32_t state, uint32_t code_class)
 
 uint32_t rti_lexer_step(rti_lexer *x, uint32_t state, uint32_t code)
 {
-    return next_of(x, state, rti_lexer_class_of(x, code));
+    return rti_lexer_next(x, state, rti_lexer_class_of(x, code));
 }
 
 bool rti_lexer_matches(rti_lexer *x, const char *text, size_t size)
@@ -267,7 +270,7 @@ uint32_t rti_lexer_distance(rti_lexer *x, uint32_t state)
             break;
         }
         for (uint32_t c = 0; c < x->class_count; c++) {
-            uint32_t next = next_of(x, now, c);
+            uint32_t next = rti_lexer_next(x, now, c);
             if (next == RTI_LEXER_DEAD || rti_lexer_at(x, next)->visit == mark) continue;
             rti_lexer_at(x, next)->visit = mark;
             RTI_POOL_RESERVE(x->pool, queue, capacity, tail + 1);
@@ -276,97 +279,6 @@ uint32_t rti_lexer_distance(rti_lexer *x, uint32_t state)
     }
     atomic_store_explicit(&s->distance, result + 1, memory_order_relaxed);
     return result == UINT32_MAX - 1 ? UINT32_MAX : result;
-}
-
-const rti_lexer_profile *rti_lexer_profile_of(rti_lexer *x, uint32_t state)
-{
-    rti_lexer_state *s = rti_lexer_at(x, state);
-    rti_lexer_profile *known = atomic_load_explicit(&s->profile, memory_order_acquire);
-    if (known != NULL) return known;
-    rti_lexer_profile *p = rti_pool_take(x->pool, sizeof *p);
-    for (uint32_t code = 0; code < 128; code++) {
-        uint32_t next = next_of(x, state, x->ascii[code]);
-        if (next == state) p->loop[code / 64] |= 1ull << (code % 64);
-        if (next != state && next != RTI_LEXER_DEAD) p->leave[code / 64] |= 1ull << (code % 64);
-        p->any |= next != RTI_LEXER_DEAD;
-    }
-    p->loop_high = true;
-    for (uint32_t i = 0; i < x->high_count; i++) {
-        uint32_t next = next_of(x, state, x->high[i]);
-        p->loop_high &= next == state;
-        p->leave_high |= next != state && next != RTI_LEXER_DEAD;
-        p->any |= next != RTI_LEXER_DEAD;
-    }
-    if (!p->loop_high) { // some stay, some do not: all of them are looked at
-        for (uint32_t i = 0; i < x->high_count; i++) p->leave_high |= next_of(x, state, x->high[i]) != RTI_LEXER_DEAD;
-    }
-    atomic_store_explicit(&s->profile, p, memory_order_release);
-    return p;
-}
-
-// Breadth first over safe characters; what dies anywhere on the way is safe no longer.
-void rti_lexer_safety_of(rti_lexer *x, uint32_t state, uint32_t characters, bool distance, rti_lexer_safety *safety)
-{
-    enum { MOST_STATES = 256 };
-    *safety = (rti_lexer_safety){ .closed = true, .alone = true };
-    uint8_t *safe = rti_pool_take(x->pool, 2 * x->class_count), *live = safe + x->class_count;
-    for (uint32_t c = 0; c < x->class_count; c++) safe[c] = next_of(x, state, c) != RTI_LEXER_DEAD;
-    uint32_t queue[MOST_STATES], head = 0, tail = 1, level_end = 1, level = 0, mark = ++x->visit;
-    queue[0] = state;
-    rti_lexer_at(x, state)->visit = mark;
-    while (head < tail) {
-        if (head == level_end) {
-            level_end = tail;
-            if (++level >= characters) {
-                safety->closed = false;
-                break;
-            }
-        }
-        uint32_t now = queue[head++];
-        for (uint32_t c = 0; c < x->class_count; c++) {
-            uint32_t next = next_of(x, now, c);
-            live[c] |= next != RTI_LEXER_DEAD;
-            if (next == RTI_LEXER_DEAD) safe[c] = 0;
-            if (!safe[c] || rti_lexer_at(x, next)->visit == mark) continue;
-            if (tail == MOST_STATES) { // too many to tell: only what stays here is safe
-                for (uint32_t k = 0; k < x->class_count; k++) safe[k] = next_of(x, state, k) == state;
-                head = tail = 1;
-                safety->closed = true;
-                memset(live, 1, x->class_count);
-                break;
-            }
-            rti_lexer_at(x, next)->visit = mark;
-            queue[tail++] = next;
-        }
-    }
-    if (distance) {
-        for (uint32_t i = 0; i < tail; i++) {
-            uint32_t own = rti_lexer_distance(x, queue[i]);
-            safety->distance = RTI_MAX(safety->distance, RTI_MIN(own, 1u << 20));
-        }
-    }
-    for (uint32_t i = 0; i < tail; i++) safety->finite |= rti_lexer_at(x, queue[i])->finite;
-    safety->safe_high = safety->safe_space = true;
-    for (uint32_t c = 0; c < x->class_count; c++) safety->alone &= !safe[c] || next_of(x, state, c) == state;
-    for (uint32_t code = 0; code < 128; code++) {
-        uint32_t c = x->ascii[code];
-        if (safe[c]) safety->safe[code / 64] |= 1ull << (code % 64);
-        if (!safe[c] && live[c]) safety->other[code / 64] |= 1ull << (code % 64);
-    }
-    for (uint32_t i = 0; i < x->high_count; i++) {
-        uint32_t c = x->high[i];
-        if (x->starts[i] >= 0xD800 && x->starts[i] < 0xE000) continue;
-        uint32_t end = i + 1 < x->high_count ? x->starts[i + 1] : 0x110000;
-        bool space = end - x->starts[i] <= 16;
-        for (uint32_t code = x->starts[i]; code < end && space; code++) space = rti_is_high_space(code);
-        if (space) {
-            safety->safe_space &= safe[c] != 0;
-        } else {
-            safety->safe_high &= safe[c] != 0;
-            safety->other_high |= live[c] != 0;
-        }
-    }
-    if (safety->safe_high) safety->other_high = false;
 }
 
 bool rti_lexer_lengths_are_free(rti_lexer *x, uint32_t most)
@@ -379,7 +291,7 @@ bool rti_lexer_lengths_are_free(rti_lexer *x, uint32_t most)
         uint32_t now = queue[head++];
         rti_lexer_at(x, now)->parent = head - 1; // its place in the queue
         for (uint32_t c = 0; c < x->class_count; c++) {
-            uint32_t next = next_of(x, now, c);
+            uint32_t next = rti_lexer_next(x, now, c);
             if (next == RTI_LEXER_DEAD || rti_lexer_at(x, next)->visit == mark) continue;
             if (tail >= most) return false;
             rti_lexer_at(x, next)->visit = mark;
@@ -396,7 +308,7 @@ bool rti_lexer_lengths_are_free(rti_lexer *x, uint32_t most)
             uint32_t best = rti_lexer_at(x, queue[i])->accepts ? 0 : UINT32_MAX / 2, best_looped = UINT32_MAX / 2;
             bool loops = false;
             for (uint32_t c = 0; c < x->class_count; c++) {
-                uint32_t next = next_of(x, queue[i], c);
+                uint32_t next = rti_lexer_next(x, queue[i], c);
                 if (next == RTI_LEXER_DEAD) continue;
                 loops |= next == queue[i];
                 uint32_t k = rti_lexer_at(x, next)->parent;

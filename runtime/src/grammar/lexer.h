@@ -11,39 +11,47 @@
 enum { RTI_LEXER_DEAD = 0, RTI_LEXER_START = 1 };
 #define RTI_LEXER_UNKNOWN UINT32_MAX
 
-// What a state does with each kind of byte; see grammar/token_set.h.
-typedef struct rti_lexer_profile {
-    uint64_t loop[2];  // ASCII characters that stay in this state
-    uint64_t leave[2]; // ASCII characters that go to another live state
-    bool loop_high;    // every other character stays
-    bool leave_high;   // some other character goes to another live state
-    bool any;          // some character is allowed
-} rti_lexer_profile;
+// Tokens that have a character of each of these sets may after all be dead among safe ones: a pattern that must not hold
+// "foo" is not hurt by f nor by o, only by both.
+enum { RTI_SUSPECTS_MAX = 12, RTI_SUSPECT_SETS_MAX = 5 };
+typedef struct rti_lexer_suspect {
+    uint32_t count;
+    uint64_t sets[RTI_SUSPECT_SETS_MAX][2]; // ASCII
+} rti_lexer_suspect;
 
-// Characters any number of which, up to a limit, keep the automaton alive from a state on, in whatever order.
+// Characters any number of which, or a good many, keep the automaton alive from a state on, in whatever order: the safe
+// ones. The others are told apart by whether they can follow safe ones at all. See grammar/safety.c and token_set.h.
 typedef struct rti_lexer_safety {
     uint64_t safe[2];   // ASCII
-    bool safe_high;     // every other character, white space left out
-    bool safe_space;    // white space that is not ASCII
     uint64_t other[2];  // ASCII that is not safe, but live somewhere on the way
+    uint32_t length;    // safe characters in a row that surely keep it alive; RTI_SAFE_ANY: any number
+    uint32_t distance;  // to the nearest end, at most, from where they lead; only where the automaton is bounded
+    bool safe_high;     // every character that is not ASCII, white space left out
+    bool safe_space;    // white space that is not ASCII
     bool other_high;
-    bool closed;        // without a limit
+    bool beyond_dead;   // more than `length` of them never keep it alive
     bool alone;         // they all stay in this state
-    bool finite;        // some state on the way has only few strings before it
-    uint32_t distance;  // to the nearest end, at most, from where they lead; only where asked for
+    uint32_t few;       // from each state on the way there are at least so many strings
+    bool accepts;       // some state on the way accepts
+    bool first_high;    // some of these that are not ASCII are dead as the first one
+    uint64_t first[2];  // ASCII that is safe, but dead as the first one
+    uint32_t suspect_count;
+    const rti_lexer_suspect *suspects;
 } rti_lexer_safety;
+#define RTI_SAFE_ANY UINT32_MAX
 
 typedef struct rti_lexer_state {
     rti_regex term;
     bool beginning;
     bool accepts;
-    bool finite;          // only few strings from here on
+    uint32_t few;         // at least so many strings from here on; RTI_REGEX_MANY: that or more
     uint8_t live;         // 0 unknown, 1 yes, 2 no
     uint32_t visit, parent;
+    uint32_t search, place; // marks of safety.c
     _Atomic uint32_t distance; // characters to the nearest accepting state, plus one; 0 unknown
     uint32_t *raw;             // before dead states are told apart; only where terms have logic
     _Atomic uint32_t *next;    // by class
-    _Atomic(rti_lexer_profile *) profile;
+    _Atomic(rti_lexer_safety *) safety;
     _Atomic(void *) sets, leaving_sets; // token sets by trie node (grammar/token_set.h)
 } rti_lexer_state;
 
@@ -58,8 +66,10 @@ typedef struct rti_lexer {
     uint32_t class_count;
     uint32_t *samples; // one code point of each class
     rti_lexer_state *chunks[RTI_CHUNKS];
-    uint32_t count, limit, visit;
+    uint32_t count, limit, visit, searches;
     rti_id_table table;
+    struct rti_lexer_search *search; // room for safety.c
+    uint32_t *weights;  // by class: tokens with its characters, or NULL
     bool bounded;       // some terminal bounds its length from above
     uint32_t plain;     // the terminal that adds nothing to it, plus one
 } rti_lexer;
@@ -85,8 +95,9 @@ uint32_t rti_lexer_build(rti_lexer *lexer, uint32_t state, uint32_t code_class);
 uint32_t rti_lexer_step(rti_lexer *lexer, uint32_t state, uint32_t code_point);
 bool rti_lexer_is_live(rti_lexer *lexer, uint32_t state);
 uint32_t rti_lexer_distance(rti_lexer *lexer, uint32_t state); // UINT32_MAX: none
-const rti_lexer_profile *rti_lexer_profile_of(rti_lexer *lexer, uint32_t state);
-void rti_lexer_safety_of(rti_lexer *lexer, uint32_t state, uint32_t characters, bool distance, rti_lexer_safety *safety);
+uint32_t rti_lexer_next(rti_lexer *lexer, uint32_t state, uint32_t code_class);
+// `weights`: how many tokens have each ASCII character; of any other; and how many there are. Kept with the state.
+const rti_lexer_safety *rti_lexer_safety_of(rti_lexer *lexer, uint32_t state, const uint32_t weights[130]);
 bool rti_lexer_matches(rti_lexer *lexer, const char *text, size_t size);
 // Whether from each state every length from the shortest on can be had, so that length bounds may be counted apart.
 // Looks at no more than `most` states; false when it cannot tell.

@@ -6,16 +6,16 @@
 
 #include <string.h>
 
-enum { FEW_TOKENS = 12 }; // below a node with so few, stepping is quicker than a set
-#define SET_DONE UINT32_MAX  // in rti_thread.part: a string whose set was used already
+enum {
+    FEW_TOKENS = 12, // below a node with so few, stepping is quicker than a set
+    FEW_OPEN = 2000, // tokens, up to which reading each of them is quicker than walking to them
+};
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Which bytes a thread can take: a superset, to look at few children
 // ---------------------------------------------------------------------------------------------------------------------
 
-typedef struct byte_set {
-    uint64_t bits[4];
-} byte_set;
+typedef rti_byte_set byte_set;
 
 static void add_byte(byte_set *s, uint8_t byte)
 {
@@ -84,12 +84,61 @@ static bool at_boundary(const rti_machine *m, const rti_thread *t)
 // Whether the string can take the bytes of a token that is known to stay inside, its length bound included.
 static bool token_fits(rti_mask_job *job, const rti_token_set_t *set, const rti_thread *t, uint32_t token)
 {
-    const rt_vocabulary *v = job->m->g->vocabulary;
+    rti_machine *m = job->m;
+    const rt_vocabulary *v = m->g->vocabulary;
+    const rti_terminal *x = &m->g->terminals[t->a];
+    uint32_t at = v->offsets[token] + set->depth, end = v->offsets[token + 1];
     rti_thread next = *t;
-    for (uint32_t i = v->offsets[token] + set->depth; i < v->offsets[token + 1]; i++) {
-        if (!rti_string_byte(job->m, &next, (uint8_t)v->bytes[i])) return false;
+    // Whole characters are quick: only where they end has to leave enough room, for each step less leaves no more.
+    while (t->h == 0 && at < end) {
+        uint8_t byte = (uint8_t)v->bytes[at];
+        uint32_t code = byte, size = byte < 0x80 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+        bool valid = true;
+        if (at + size > end || (!x->raw && (byte < 0x20 || byte == '"' || byte == '\\'))) break;
+        if (byte >= 128) rti_utf8_decode(v->bytes + at, v->bytes + end, &code, &valid);
+        if (!valid) break;
+        next.b = rti_machine_next(m, x->lexer, next.b, rti_lexer_class_of(x->lexer, code));
+        if (next.b == RTI_LEXER_DEAD) return false;
+        next.n++;
+        at += size;
+    }
+    if (next.n > x->high || rti_machine_distance(m, x->lexer, next.b) > x->high - next.n) return false;
+    for (; at < end; at++) {
+        if (!rti_string_byte(m, &next, (uint8_t)v->bytes[at])) return false;
     }
     return true;
+}
+
+typedef struct bounded {
+    rti_mask_job *job;
+    const rti_terminal *terminal;
+    uint32_t sure, left;
+} bounded;
+
+// Tokens of more than `sure` characters. leads: first bytes of characters so far.
+static void walk_bounded(const bounded *b, uint32_t node, const rti_thread *t, uint32_t leads)
+{
+    rti_machine *m = b->job->m;
+    const rt_vocabulary *v = m->g->vocabulary;
+    const rti_terminal *x = b->terminal;
+    const rti_trie_node *n = &v->nodes[v->nodes[node].first], *end = n + rti_trie_children(&v->nodes[node]);
+    for (; n < end && m->error == RT_OK; n++) {
+        uint8_t byte = n->byte;
+        uint32_t now = leads + ((byte & 0xC0) != 0x80);
+        if (n->longest <= b->sure || now > b->left) continue;
+        if (!x->raw && t->part == 0 && (byte < 0x20 || byte == '"' || byte == '\\')) continue;
+        rti_thread next = *t;
+        if (t->part == 0 && byte < 128 && t->h == 0) {
+            next.b = rti_machine_next(m, x->lexer, t->b, x->lexer->ascii[byte]);
+            next.n++;
+            if (next.b == RTI_LEXER_DEAD || rti_machine_distance(m, x->lexer, next.b) > x->high - next.n) continue;
+        } else if (!rti_string_byte(m, &next, byte)) {
+            continue;
+        }
+        uint32_t child = (uint32_t)(n - v->nodes);
+        if (now > b->sure) rti_mask_set_all(v, b->job->words, v->ends[child]);
+        if ((n->flags & RTI_TRIE_LEAF) == 0) walk_bounded(b, child, &next, now);
+    }
 }
 
 // The bound is near: tokens of up to `sure` characters fit, those of more than `left` do not.
@@ -101,22 +150,28 @@ static void set_bounded(rti_mask_job *job, const rti_token_set_t *set, const rti
         if (characters <= sure || (characters <= left && token_fits(job, set, t, token))) rti_mask_set(job->words, token);
     }
     if (set->bits == NULL) return;
-    uint32_t shortest = RTI_MIN(sure, (uint32_t)RTI_SHORT_LENGTHS);
-    const uint32_t *allowed = shortest == 0 ? NULL : v->short_of + (size_t)(shortest - 1) * v->words;
-    const uint32_t *possible = v->short_of + (size_t)(RTI_MIN(left, (uint32_t)RTI_SHORT_LENGTHS) - 1) * v->words;
-    for (uint32_t i = 0; i < v->words; i++) {
-        uint32_t in = allowed == NULL ? 0 : set->bits[i] & allowed[i];
-        job->words[i] |= in;
-        if (sure >= left) continue;
-        for (uint32_t open = set->bits[i] & possible[i] & ~in; open != 0; open &= open - 1) {
-            uint32_t token = i * 32 + (uint32_t)__builtin_ctz(open);
-            if (v->characters[token] <= sure || token_fits(job, set, t, token)) rti_mask_set(job->words, token);
+    uint32_t shortest = RTI_MIN(sure, (uint32_t)RTI_SHORT_LENGTHS), open = 0;
+    const uint32_t *restrict bits = set->bits, *restrict possible = v->short_of + (size_t)(RTI_MIN(left, (uint32_t)RTI_SHORT_LENGTHS) - 1) * v->words;
+    uint32_t *restrict words = job->words;
+    if (shortest != 0) {
+        const uint32_t *restrict allowed = v->short_of + (size_t)(shortest - 1) * v->words;
+        for (uint32_t i = 0; i < v->words; i++) words[i] |= bits[i] & allowed[i];
+    }
+    for (uint32_t i = 0; sure < left && i < v->words; i++) open += (uint32_t)__builtin_popcount(bits[i] & possible[i] & ~words[i]);
+    if (open > FEW_OPEN) {
+        walk_bounded(&(bounded){ job, &job->m->g->terminals[t->a], shortest, left }, 0, t, 0);
+        return;
+    }
+    for (uint32_t i = 0; open != 0 && i < v->words; i++) {
+        for (uint32_t some = bits[i] & possible[i] & ~words[i]; some != 0; some &= some - 1) {
+            uint32_t token = i * 32 + (uint32_t)__builtin_ctz(some);
+            if (v->characters[token] <= sure || token_fits(job, set, t, token)) rti_mask_set(words, token);
         }
     }
     for (uint32_t i = 0; i < v->long_count && left > RTI_SHORT_LENGTHS; i++) {
         uint32_t token = v->long_tokens[i];
-        if (v->characters[token] > left || (set->bits[token / 32] >> (token % 32) & 1) == 0) continue;
-        if (v->characters[token] <= sure || token_fits(job, set, t, token)) rti_mask_set(job->words, token);
+        if (v->characters[token] > left || (bits[token / 32] >> (token % 32) & 1) == 0) continue;
+        if (v->characters[token] <= sure || token_fits(job, set, t, token)) rti_mask_set(words, token);
     }
 }
 
@@ -150,7 +205,13 @@ static void set_inside(rti_mask_job *job, const rti_token_set_t *set, const rti_
         }
     }
     if (set->bits != NULL) {
-        for (uint32_t i = 0; i < v->words; i++) job->words[i] |= set->bits[i];
+        for (uint32_t i = 0; i < RTI_USED_SETS; i++) {
+            if (job->used[i] == set->bits) return;
+        }
+        job->used[job->next_used++ % RTI_USED_SETS] = set->bits;
+        uint32_t *restrict words = job->words;
+        const uint32_t *restrict bits = set->bits;
+        for (uint32_t i = 0; i < v->words; i++) words[i] |= bits[i];
     } else {
         for (uint32_t i = 0; i < set->inside_count; i++) rti_mask_set(job->words, set->inside[i]);
     }
@@ -179,6 +240,18 @@ static bool prefix_allowed(leaving *l, uint32_t token, uint32_t tail_size)
     return t.h == 0 || !rti_is_seen(m, m->frames[t.frame].seen_keys, t.h);
 }
 
+// Whether some token whose tail begins with this one is not in the mask yet.
+static bool tail_is_open(const leaving *l, uint32_t tail)
+{
+    const rti_token_set_t *set = l->set;
+    uint32_t end = set->tail_from[l->job->m->g->vocabulary->tails[tail].end];
+    for (uint32_t i = set->tail_from[tail]; i < end; i++) {
+        uint32_t token = set->leaving[i];
+        if ((l->job->words[token / 32] >> (token % 32) & 1) == 0) return true;
+    }
+    return false;
+}
+
 static void walk_tail(leaving *l, uint32_t tail, uint32_t from, uint32_t to)
 {
     rti_machine *m = l->job->m;
@@ -186,12 +259,14 @@ static void walk_tail(leaving *l, uint32_t tail, uint32_t from, uint32_t to)
     uint32_t size = v->tails[tail].size;
     for (uint32_t i = l->set->tail_from[tail]; i < l->set->tail_from[tail + 1]; i++) {
         uint32_t characters = l->set->leaving_characters[i], token = l->set->leaving[i];
+        if ((l->job->words[token / 32] >> (token % 32) & 1) != 0) continue; // another way to read it was enough
         if (characters == 0 && !l->accepts) continue;
         if (l->counts && (characters < l->low || characters > l->high)) continue;
         if (l->each && !prefix_allowed(l, token, size)) continue;
         rti_mask_set(l->job->words, token);
     }
     for (uint32_t i = v->tails[tail].first; i != 0 && m->error == RT_OK; i = v->tails[i].next) {
+        if (!tail_is_open(l, i)) continue;
         uint32_t first = m->thread_count;
         if (rti_machine_step(m, from, to, v->tails[i].byte) != 0) walk_tail(l, i, first, m->thread_count);
         m->thread_count = first;
@@ -201,32 +276,42 @@ static void walk_tail(leaving *l, uint32_t tail, uint32_t from, uint32_t to)
 // Inside equal strings, only in different places: one set, one walk of the tails with all that follows.
 static bool same_string(const rti_thread *a, const rti_thread *b)
 {
-    return a->kind == b->kind && a->a == b->a && a->b == b->b && a->n == b->n && (a->part == 0 || a->part == SET_DONE) && a->t == b->t && a->h == b->h;
+    return a->kind == b->kind && a->a == b->a && a->b == b->b && a->n == b->n && a->part == b->part && a->t == b->t && a->h == b->h;
 }
 
-// Whether a thread can share the walk of others: nothing about the string's own text has to be looked up.
+// Whether a thread can share the walk of others: what came before in its container does not matter to the string.
 static bool can_share(const rti_machine *m, const rti_thread *t)
 {
-    return t->t == RTI_OUTSIDE && (t->h == 0 || m->frames[t->frame].seen_keys == 0);
+    return t->h == 0 || m->frames[t->frame].seen_keys == 0;
 }
 
-static bool shared_before(const rti_machine *m, const rti_thread *t, uint32_t from, uint32_t to)
+// What is done with a list of threads is kept beside it, for lists may be long: a hash of the string for those that can share.
+enum { KEY_ALONE, KEY_DONE, KEY_FIRST };
+
+static bool make_keys(rti_mask_job *job, uint32_t from, uint32_t to)
 {
-    if (!can_share(m, t)) return false;
+    rti_machine *m = job->m;
+    if (!rti_set_scratch_keys(m, job->scratch, to - from)) return false;
     for (uint32_t i = from; i < to; i++) {
-        if (same_string(&m->threads[i], t) && can_share(m, &m->threads[i])) return true;
+        const rti_thread *t = &m->threads[i];
+        uint32_t *key = &job->scratch->keys[i - from];
+        *key = KEY_ALONE;
+        if (!at_boundary(m, t) || !can_share(m, t)) continue;
+        uint64_t hash = rti_hash_mix(rti_hash_mix(rti_hash_mix(t->h, (uint64_t)t->b << 32 | t->a), (uint64_t)t->n << 32 | t->t), t->kind);
+        *key = RTI_MAX((uint32_t)hash, (uint32_t)KEY_FIRST);
     }
-    return false;
+    return true;
 }
 
-// threads [from, to): where `t` is from, itself included.
-static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti_thread *t, uint32_t from, uint32_t to)
+// Thread `at` of [from, to): the tokens that leave its string, and the strings of those that share it, which are done then.
+static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti_thread *t, uint32_t at, uint32_t from, uint32_t to)
 {
     rti_machine *m = job->m;
     const rti_terminal *x = &m->g->terminals[t->a];
     if (x->raw) return;
     leaving l = { .job = job, .set = set, .t = t, .accepts = rti_lexer_at(x->lexer, t->b)->accepts, .counts = x->counts };
-    l.each = t->t != RTI_OUTSIDE || (t->h != 0 && m->frames[t->frame].seen_keys != 0);
+    uint32_t *keys = job->scratch->keys, key = keys[at - from];
+    l.each = t->t != RTI_OUTSIDE || key == KEY_ALONE;
     if (x->counts) {
         l.low = t->n >= x->low ? 0 : x->low - t->n;
         l.high = x->high == RTI_NO_MAXIMUM ? UINT32_MAX : x->high - t->n;
@@ -236,9 +321,10 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
     rti_thread closed = *t;
     if (closed.h != 0) closed.h = 0x9E3779B97F4A7C15ull; // no string's: which one it is does not matter for the tail
     rti_machine_close_string(m, &closed);
-    for (uint32_t i = from; i < to && !l.each; i++) {
+    for (uint32_t i = at + 1; i < to && key != KEY_ALONE; i++) {
+        if (keys[i - from] != key || !same_string(&m->threads[i], t)) continue;
+        keys[i - from] = KEY_DONE;
         rti_thread other = m->threads[i];
-        if (!same_string(&other, t) || (other.frame == t->frame && other.c == t->c) || !can_share(m, &other)) continue;
         if (other.h != 0) other.h = closed.h;
         rti_machine_close_string(m, &other);
     }
@@ -247,33 +333,48 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
     rti_machine_forget(m, mark);
 }
 
-// False: repeats may use up what is left, so every token must be tried.
-static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth, uint32_t from, uint32_t to)
+// Where the classes of keys share out all strings, what stays inside is what stays inside any string: then `any` is one.
+static bool shares_any_key(const rti_machine *m, const rti_thread *t, rti_thread *any)
 {
-    // Where the classes of keys share out all strings, what stays inside is what stays inside any string.
-    rti_machine *m = job->m;
     const rti_object *o = t->kind == RTI_THREAD_KEY_STRING ? &m->g->objects[m->frames[t->frame].block] : NULL;
-    bool shared = o != NULL && o->open;
-    for (uint32_t i = 0; shared && i < o->class_count; i++) { // near the limit of nesting some may be missing
+    if (o == NULL || !o->open) return false;
+    for (uint32_t i = 0; i < o->class_count; i++) { // near the limit of nesting some may be missing
         const rti_key_class *x = &m->g->classes[o->classes + i];
         uint32_t height = UINT32_MAX;
         for (uint32_t k = 0; k < x->variant_count; k++) height = RTI_MIN(height, m->g->nodes[m->g->variants[x->variants + k].node].height);
-        shared = height + m->frames[t->frame].depth <= m->g->max_depth;
+        if (height + m->frames[t->frame].depth > m->g->max_depth) return false;
     }
-    if (shared && !(t->h != 0 && m->frames[t->frame].seen_keys != 0 && m->g->terminals[t->a].counts)) {
-        rti_thread any = { .kind = RTI_THREAD_STRING, .a = o->any_key, .b = RTI_LEXER_START, .t = RTI_OUTSIDE };
+    if (t->h != 0 && m->frames[t->frame].seen_keys != 0 && m->g->terminals[t->a].counts) return false;
+    *any = (rti_thread){ .kind = RTI_THREAD_STRING, .a = o->any_key, .b = RTI_LEXER_START, .t = RTI_OUTSIDE };
+    return true;
+}
+
+// One step towards the sets that a thread needs; true when they are there.
+static bool prepare_sets(rti_mask_job *job, const rti_thread *t)
+{
+    rti_thread any;
+    if (!shares_any_key(job->m, t, &any)) return rti_token_set_step(job->m, job->scratch, t, false);
+    return rti_token_set_step(job->m, job->scratch, &any, false) && rti_token_set_step(job->m, job->scratch, t, true);
+}
+
+// False: repeats may use up what is left, so every token must be tried.
+static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, uint32_t depth, uint32_t at, uint32_t from, uint32_t to)
+{
+    rti_machine *m = job->m;
+    rti_thread any;
+    if (shares_any_key(m, t, &any)) {
         const rti_token_set_t *inside = rti_token_set_of(m, job->scratch, &any, node, depth, false);
         const rti_token_set_t *leave = inside == NULL ? NULL : rti_token_set_of(m, job->scratch, t, node, depth, true);
         if (leave == NULL) return true;
         set_inside(job, inside, &any);
-        set_leaving(job, leave, t, from, to);
+        set_leaving(job, leave, t, at, from, to);
         return true;
     }
-    const rti_token_set_t *set = rti_token_set_of(job->m, job->scratch, t, node, depth, false);
+    const rti_token_set_t *set = rti_token_set_of(m, job->scratch, t, node, depth, false);
     if (set == NULL) return true; // the failure is kept
-    if (set->finite && t->h != 0 && job->m->frames[t->frame].seen_keys != 0) return false;
+    if (t->h != 0 && m->frames[t->frame].seen_keys != 0 && set->few <= m->seen[m->frames[t->frame].seen_keys].length) return false;
     set_inside(job, set, t);
-    set_leaving(job, set, t, from, to);
+    set_leaving(job, set, t, at, from, to);
     return true;
 }
 
@@ -290,18 +391,22 @@ static void enter(rti_mask_job *job, uint32_t child, uint32_t depth, uint32_t fr
     const rti_trie_node *n = &v->nodes[child];
     uint32_t first = m->thread_count;
     if (rti_machine_step(m, from, to, n->byte) == 0) return;
-    rti_mask_set_all(v, job->words, n->token);
-    if (n->children != 0) {
+    rti_mask_set_all(v, job->words, v->ends[child]);
+    if ((n->flags & RTI_TRIE_LEAF) == 0) {
         uint32_t kept = first;
-        if (n->to - n->from > FEW_TOKENS) {
-            for (uint32_t i = first; i < m->thread_count; i++) {
-                rti_thread t = m->threads[i];
-                if (at_boundary(m, &t) && (shared_before(m, &t, first, i) || set_string(job, &t, child, depth + 1, first, m->thread_count))) {
-                    m->threads[i].part = SET_DONE;
-                }
+        if (v->below[child].to - v->below[child].from > FEW_TOKENS) {
+            uint32_t last = m->thread_count;
+            if (!make_keys(job, first, last)) {
+                m->thread_count = first;
+                return;
             }
-            for (uint32_t i = first; i < m->thread_count; i++) {
-                if (m->threads[i].part != SET_DONE) m->threads[kept++] = m->threads[i];
+            for (uint32_t i = first; i < last; i++) {
+                rti_thread t = m->threads[i];
+                uint32_t *key = &job->scratch->keys[i - first];
+                if (*key != KEY_DONE && at_boundary(m, &t) && set_string(job, &t, child, depth + 1, i, first, last)) *key = KEY_DONE;
+            }
+            for (uint32_t i = first; i < last; i++) {
+                if (job->scratch->keys[i - first] != KEY_DONE) m->threads[kept++] = m->threads[i];
             }
             m->thread_count = kept;
         }
@@ -325,7 +430,7 @@ static void walk_trie(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t
     uint32_t choices = 0;
     for (int i = 0; i < 4; i++) choices += (uint32_t)__builtin_popcountll(bytes.bits[i]);
     const rti_trie_node n = v->nodes[node];
-    if (choices * 4 < n.children) {
+    if (choices * 4 < rti_trie_children(&n)) {
         for (int i = 0; i < 4; i++) {
             for (uint64_t left = bytes.bits[i]; left != 0 && m->error == RT_OK; left &= left - 1) {
                 uint32_t child = rti_trie_child(v, node, (uint8_t)(i * 64 + __builtin_ctzll(left)));
@@ -334,7 +439,7 @@ static void walk_trie(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t
         }
         return;
     }
-    for (uint32_t i = 0; i < n.children && m->error == RT_OK; i++) {
+    for (uint32_t i = 0; i < rti_trie_children(&n) && m->error == RT_OK; i++) {
         uint8_t byte = v->nodes[n.first + i].byte;
         if ((bytes.bits[byte / 64] >> (byte % 64) & 1) != 0) enter(job, n.first + i, depth, from, to);
     }
@@ -349,20 +454,21 @@ static void walk_free(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t
     rti_machine *m = job->m;
     const rt_grammar *g = m->g;
     const rt_vocabulary *v = g->vocabulary;
-    for (uint32_t i = 0; i < v->nodes[node].children && m->error == RT_OK; i++) {
+    for (uint32_t i = 0; i < rti_trie_children(&v->nodes[node]) && m->error == RT_OK; i++) {
         uint32_t child = v->nodes[node].first + i;
         const rti_trie_node *n = &v->nodes[child];
-        if (state == 0 && (n->bytes[0] & begins->bits[0]) == 0 && (n->bytes[1] & begins->bits[1]) == 0 &&
-            !(n->high && (begins->bits[2] | begins->bits[3]) != 0)) {
+        const rti_trie_below *below = &v->below[child];
+        if (state == 0 && (below->bytes[0] & begins->bits[0]) == 0 && (below->bytes[1] & begins->bits[1]) == 0 &&
+            !((n->flags & RTI_TRIE_HIGH) != 0 && (begins->bits[2] | begins->bits[3]) != 0)) {
             continue;
         }
         uint32_t next = g->trigger_states[state].next[n->byte];
         if (!g->trigger_states[next].final) {
-            if (n->children != 0) walk_free(job, child, depth + 1, next, begins);
+            if ((n->flags & RTI_TRIE_LEAF) == 0) walk_free(job, child, depth + 1, next, begins);
             continue;
         }
-        for (uint32_t k = n->from; k < n->to; k++) job->words[v->order[k] / 32] &= ~(1u << (v->order[k] % 32));
-        rti_mask_set_all(v, job->words, n->token);
+        for (uint32_t k = below->from; k < below->to; k++) job->words[v->order[k] / 32] &= ~(1u << (v->order[k] % 32));
+        rti_mask_set_all(v, job->words, v->ends[child]);
         uint32_t first = m->thread_count;
         rti_thread *t = rti_machine_push(m);
         t->kind = RTI_THREAD_VALUE;
@@ -414,20 +520,22 @@ bool rti_mask_step(rti_mask_job *job)
         return true;
     }
     if (job->next_thread < job->to) {
-        rti_thread t = m->threads[job->next_thread++];
-        if (at_boundary(m, &t)) {
-            if (shared_before(m, &t, job->from, job->next_thread - 1)) return false;
-            if (set_string(job, &t, 0, 0, job->from, job->to)) return false;
-        }
+        uint32_t at = job->next_thread;
+        if (at == job->from && !job->prepared && !make_keys(job, job->from, job->to)) return false;
+        job->prepared = true;
+        rti_thread t = m->threads[at];
+        bool done = job->scratch->keys[at - job->from] == KEY_DONE, string = !done && at_boundary(m, &t);
+        if (string && !prepare_sets(job, &t)) return false;
+        job->next_thread++;
+        if (done || (string && set_string(job, &t, 0, 0, at, job->from, job->to))) return false;
         *rti_machine_push(m) = t; // behind the rest so far
         job->rest_to = m->thread_count;
         return false;
     }
     const rt_vocabulary *v = m->g->vocabulary;
     if (job->rest_to > job->rest_from && job->next_byte < 256) {
-        byte_set bytes;
-        next_bytes(job, job->rest_from, job->rest_to, &bytes);
-        while (job->next_byte < 256 && (bytes.bits[job->next_byte / 64] >> (job->next_byte % 64) & 1) == 0) job->next_byte++;
+        if (job->next_byte == 0) next_bytes(job, job->rest_from, job->rest_to, &job->bytes);
+        while (job->next_byte < 256 && (job->bytes.bits[job->next_byte / 64] >> (job->next_byte % 64) & 1) == 0) job->next_byte++;
         if (job->next_byte < 256) {
             uint32_t child = rti_trie_child(v, 0, (uint8_t)job->next_byte++);
             if (child != 0) {

@@ -5,6 +5,12 @@
 
 #include "grammar/token_set.h"
 
+enum { RTI_USED_SETS = 16 };
+
+typedef struct rti_byte_set {
+    uint64_t bits[4];
+} rti_byte_set;
+
 // A mask being made: strings first, one thread after another, then the rest, one first byte after another.
 typedef struct rti_mask_job {
     rti_machine *m;
@@ -14,6 +20,10 @@ typedef struct rti_mask_job {
     uint32_t next_thread;   // first pass
     uint32_t rest_from, rest_to; // threads that need a walk of the trie, copied behind the others
     uint32_t next_byte;     // second pass
+    rti_byte_set bytes;     // that the rest can take
+    bool prepared;          // keys of the threads are there
+    const uint32_t *used[RTI_USED_SETS]; // bits that are in the mask already
+    uint32_t next_used;
     bool active;
 } rti_mask_job;
 

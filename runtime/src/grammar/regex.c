@@ -49,6 +49,38 @@ static uint32_t least_strings(const rti_regexes *r, const rti_regex_node *x)
     }
 }
 
+static void note_uses(const rti_regexes *r, rti_regex_node *x)
+{
+    switch (x->kind) {
+    case RTI_REGEX_KIND_SET: {
+        const rti_charset *set = &r->sets.sets[x->a];
+        for (uint32_t i = 0; i < set->count && set->ranges[i].low < 128; i++) {
+            for (uint32_t code = set->ranges[i].low; code <= set->ranges[i].high && code < 128; code++) x->uses[code / 64] |= 1ull << (code % 64);
+        }
+        return;
+    }
+    case RTI_REGEX_KIND_CONCAT:
+        for (int i = 0; i < 2; i++) x->uses[i] = r->nodes[x->a].uses[i] | r->nodes[x->b].uses[i];
+        return;
+    case RTI_REGEX_KIND_REPEAT:
+        for (int i = 0; i < 2; i++) x->uses[i] = x->a >= r->count ? UINT64_MAX : r->nodes[x->a].uses[i]; // ALL comes before its part
+        return;
+    case RTI_REGEX_KIND_OR:
+        for (uint32_t k = 0; k < x->count; k++) {
+            for (int i = 0; i < 2; i++) x->uses[i] |= r->nodes[x->items[k]].uses[i];
+        }
+        return;
+    case RTI_REGEX_KIND_AND:
+        memset(x->uses, 0xFF, sizeof x->uses);
+        for (uint32_t k = 0; k < x->count; k++) {
+            for (int i = 0; i < 2; i++) x->uses[i] &= r->nodes[x->items[k]].uses[i];
+        }
+        return;
+    case RTI_REGEX_KIND_NOT: memset(x->uses, 0xFF, sizeof x->uses); return;
+    default: return;
+    }
+}
+
 static rti_regex intern(rti_regexes *r, rti_regex_node node)
 {
     uint32_t fields[] = { node.kind, node.a, node.b, node.min, node.max, node.count };
@@ -71,6 +103,7 @@ static rti_regex intern(rti_regexes *r, rti_regex_node node)
     }
     RTI_POOL_RESERVE(r->pool, r->nodes, r->capacity, r->count + 1);
     node.least = least_strings(r, &node);
+    note_uses(r, &node);
     id = r->count++;
     r->nodes[id] = node;
     rti_id_table_add(r->pool, &r->table, hash, id);
@@ -455,4 +488,93 @@ rti_regex rti_regex_derivative(rti_regexes *r, rti_regex a, uint32_t code_point,
     r->depth = 0;
     rti_regex result = derive(r, a, code_point, beginning);
     return beginning ? without_start(r, result) : result;
+}
+
+// Characters of a shortest string, at most; UINT32_MAX: not seen. `last`: nothing follows, so that $ may stand here.
+static uint32_t shortest_of(const rti_regexes *r, rti_regex a, bool last, int depth)
+{
+    const rti_regex_node *x = &r->nodes[a];
+    uint32_t best = UINT32_MAX, head, tail;
+    if (depth > MAX_DEPTH / 4) return best;
+    switch (x->kind) {
+    case RTI_REGEX_KIND_EMPTY: return 0;
+    case RTI_REGEX_KIND_SET: return 1;
+    case RTI_REGEX_KIND_END: return last ? 0 : best;
+    case RTI_REGEX_KIND_CONCAT:
+        head = shortest_of(r, x->a, false, depth + 1);
+        tail = shortest_of(r, x->b, last, depth + 1);
+        return head > RTI_REGEX_MANY || tail > RTI_REGEX_MANY ? best : head + tail;
+    case RTI_REGEX_KIND_REPEAT:
+        if (x->min == 0) return 0;
+        head = shortest_of(r, x->a, false, depth + 1);
+        return head > RTI_REGEX_MANY || (uint64_t)head * x->min > RTI_REGEX_MANY ? best : head * x->min;
+    case RTI_REGEX_KIND_OR:
+        for (uint32_t i = 0; i < x->count; i++) {
+            head = shortest_of(r, x->items[i], last, depth + 1);
+            best = RTI_MIN(best, head);
+        }
+        return best;
+    default: return best;
+    }
+}
+
+static bool ends_in_all(const rti_regexes *r, rti_regex a)
+{
+    while (r->nodes[a].kind == RTI_REGEX_KIND_CONCAT) a = r->nodes[a].b;
+    return a == RTI_REGEX_ALL;
+}
+
+// Ways to see that every string can be continued into a term: it is all that is not finitely many strings; or not in a term
+// that lacks a character, which is then put behind; or ALL and then something, which is. Many of these hold at once, one
+// after another, but for those of the last kind that must come last: no two of them.
+typedef struct future {
+    uint32_t shortest; // UINT32_MAX: not known
+    bool last, finite;
+} future;
+
+static bool find_future(const rti_regexes *r, rti_regex a, future *f)
+{
+    const rti_regex_node x = r->nodes[a];
+    uint32_t least = UINT32_MAX;
+    *f = (future){ 0 };
+    switch (x.kind) {
+    case RTI_REGEX_KIND_CONCAT:
+        f->shortest = x.a == RTI_REGEX_ALL ? shortest_of(r, x.b, true, 0) : least;
+        f->last = !ends_in_all(r, x.b);
+        return f->shortest != UINT32_MAX;
+    case RTI_REGEX_KIND_OR: // one of them is enough
+        for (uint32_t i = 0; i < x.count; i++) {
+            future own;
+            rti_regex item = r->nodes[a].items[i];
+            if (r->nodes[item].kind != RTI_REGEX_KIND_CONCAT && r->nodes[item].kind != RTI_REGEX_KIND_NOT) continue;
+            if (!find_future(r, item, &own) || own.finite || own.shortest > least || (own.shortest == least && own.last)) continue;
+            *f = own;
+            least = own.shortest;
+        }
+        return least != UINT32_MAX;
+    case RTI_REGEX_KIND_NOT:
+        f->finite = r->nodes[x.a].finite;
+        f->shortest = f->finite ? UINT32_MAX : 1;
+        return f->finite || (r->nodes[x.a].uses[0] & r->nodes[x.a].uses[1]) != UINT64_MAX;
+    default: return a == RTI_REGEX_ALL;
+    }
+}
+
+bool rti_regex_never_dies(const rti_regexes *r, rti_regex a, uint32_t *shortest)
+{
+    future f;
+    if (r->nodes[a].kind != RTI_REGEX_KIND_AND) {
+        bool found = find_future(r, a, &f);
+        *shortest = f.shortest;
+        return found;
+    }
+    uint32_t count = r->nodes[a].count, last = 0;
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!find_future(r, r->nodes[a].items[i], &f)) return false;
+        last += f.last;
+        total += f.shortest; // one that is not known makes the sum so
+    }
+    *shortest = (uint32_t)RTI_MIN(total, (uint64_t)UINT32_MAX);
+    return last <= 1;
 }

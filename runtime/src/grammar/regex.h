@@ -36,6 +36,7 @@ typedef struct rti_regex_node {
     bool has_start;     // holds a ^
     bool has_logic;     // holds an AND or NOT: may be empty without looking so
     bool finite;        // holds no unbounded repeat or NOT: surely a finite number of strings
+    uint64_t uses[2];   // ASCII characters that its strings may have; others are left out
     uint32_t least;     // at least so many strings, as far as that is seen at a glance
     uint32_t a, b, min, max;
     const rti_regex *items;
@@ -76,6 +77,10 @@ static inline bool rti_regex_nullable(const rti_regexes *regexes, rti_regex a, b
 {
     return (regexes->nodes[a].nullable >> (beginning + 2 * end) & 1) != 0;
 }
+
+// Whether every string can still be continued to one in `a`, as far as that is seen at a glance. *shortest: with so many
+// characters more at most, or UINT32_MAX.
+bool rti_regex_never_dies(const rti_regexes *regexes, rti_regex a, uint32_t *shortest);
 
 // Parses an ECMA-262 pattern (u flag). `search`: may match anywhere, as JSON Schema's `pattern`; otherwise the whole string.
 // `place` begins the message. Errors: BAD_TEXT; UNSUPPORTED for back references, look-behind, \b, look-ahead in a loop.

@@ -15,7 +15,7 @@ struct rti_token_set {
     uint32_t depth; // bytes from the token's start to there
     uint32_t state; // that its plain tokens end in, where `pure`
     bool pure;      // all tokens inside end in `state`
-    bool finite;    // some token inside ends where only few strings are left
+    uint32_t few;   // wherever a token inside ends, there are at least so many strings left
     uint32_t reach; // characters of a token and to the nearest end after it, at most; where the automaton is bounded
     uint32_t distance; // that part of it
     const uint32_t *bits; // at the root: tokens inside, by id
@@ -30,21 +30,27 @@ typedef struct rti_token_set rti_token_set_t;
 
 // Room that building needs, kept by a matcher.
 typedef struct rti_set_scratch {
-    uint32_t *bits;
+    uint32_t *bits, *some;
     uint32_t *inside;
     uint8_t *inside_characters;
     uint32_t inside_count, inside_capacity, inside_characters_capacity;
     uint32_t *leaving; // token, tail
     uint8_t *leaving_characters;
     uint32_t leaving_count, leaving_capacity, leaving_characters_capacity;
-    uint32_t *sorted;
+    uint32_t *keys; // of threads (mask.c)
+    uint32_t keys_capacity;
+    struct rti_set_walk *walk; // a set that is being made in steps
 } rti_set_scratch;
 
+bool rti_set_scratch_keys(rti_machine *m, rti_set_scratch *s, uint32_t count);
 void rti_set_scratch_end(rti_machine *m, rti_set_scratch *s);
 
 // The set of a string thread (between two characters) at a place in the trie, built if need be. NULL after a failure.
 // `leaving_only`: the tokens that stay inside are not needed.
 const rti_token_set_t *rti_token_set_of(rti_machine *m, rti_set_scratch *s, const rti_thread *thread, uint32_t node, uint32_t depth,
                                         bool leaving_only);
+
+// A step towards the one at the root; true when it is there, or after a failure.
+bool rti_token_set_step(rti_machine *m, rti_set_scratch *s, const rti_thread *thread, bool leaving_only);
 
 #endif

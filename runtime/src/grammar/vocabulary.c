@@ -3,9 +3,17 @@
 
 #include <string.h>
 
+typedef struct draft {
+    uint32_t first, children, token, from, to;
+    uint8_t byte;
+    bool doubled;
+} draft;
+
 typedef struct builder {
     rt_vocabulary *v;
     uint32_t *scratch;
+    draft *nodes;
+    uint32_t count, capacity;
 } builder;
 
 static const char *piece(const rt_vocabulary *v, uint32_t token)
@@ -60,41 +68,67 @@ static void sort_by_byte(builder *b, uint32_t from, uint32_t to, uint32_t depth)
     memcpy(v->order + from, b->scratch, (to - from) * sizeof *v->order);
 }
 
-static uint32_t add_node(rt_vocabulary *v, uint8_t byte, uint32_t from, uint32_t to)
+static uint32_t add_node(builder *b, uint8_t byte, uint32_t from, uint32_t to)
 {
-    RTI_POOL_RESERVE(v->building, v->nodes, v->node_capacity, v->node_count + 1);
-    v->nodes[v->node_count] = (rti_trie_node){ .token = RTI_NO_TOKEN, .from = from, .to = to, .byte = byte };
-    return v->node_count++;
+    RTI_POOL_RESERVE(b->v->building, b->nodes, b->capacity, b->count + 1);
+    b->nodes[b->count] = (draft){ .token = RTI_NO_TOKEN, .from = from, .to = to, .byte = byte };
+    return b->count++;
 }
 
 // Children of one node; the tokens that end at it come first in its stretch.
 static void add_children(builder *b, uint32_t node, uint32_t depth)
 {
     rt_vocabulary *v = b->v;
-    uint32_t from = v->nodes[node].from, to = v->nodes[node].to;
+    uint32_t from = b->nodes[node].from, to = b->nodes[node].to;
     sort_by_byte(b, from, to, depth);
     uint32_t last = RTI_NO_TOKEN;
     while (from < to && piece_size(v, v->order[from]) == depth) {
         uint32_t token = v->order[from++];
         if (last == RTI_NO_TOKEN) {
-            v->nodes[node].token = token;
+            b->nodes[node].token = token;
         } else {
             v->same[last] = token;
-            v->nodes[node].doubled = true;
+            b->nodes[node].doubled = true;
         }
         last = token;
     }
-    uint32_t first = v->node_count, children = 0;
+    uint32_t first = b->count, children = 0;
     while (from < to) {
         unsigned char byte = (unsigned char)piece(v, v->order[from])[depth];
         uint32_t end = from;
         while (end < to && (unsigned char)piece(v, v->order[end])[depth] == byte) end++;
-        add_node(v, byte, from, end);
+        add_node(b, byte, from, end);
         children++;
         from = end;
     }
-    v->nodes[node].first = first;
-    v->nodes[node].children = (uint16_t)children;
+    b->nodes[node].first = first;
+    b->nodes[node].children = children;
+}
+
+static void keep_nodes(const builder *b)
+{
+    rt_vocabulary *v = b->v;
+    v->node_count = b->count;
+    v->nodes = rti_pool_take_array(&v->pool, b->count, sizeof *v->nodes);
+    v->below = rti_pool_take_array(&v->pool, b->count, sizeof *v->below);
+    v->ends = rti_pool_take_array(&v->pool, b->count, sizeof *v->ends);
+    for (uint32_t i = b->count; i-- > 0;) { // children come after their parent
+        const draft *d = &b->nodes[i];
+        rti_trie_node *n = &v->nodes[i];
+        rti_trie_below *below = &v->below[i];
+        *n = (rti_trie_node){ .first = d->first, .byte = d->byte, .more = (uint8_t)(d->children - (d->children != 0)) };
+        n->flags = (uint8_t)((d->children == 0 ? RTI_TRIE_LEAF : 0) | (d->token != RTI_NO_TOKEN ? RTI_TRIE_TOKEN : 0) | (d->doubled ? RTI_TRIE_DOUBLED : 0));
+        v->ends[i] = d->token;
+        below->from = d->from;
+        below->to = d->to;
+        if (i != 0 && d->byte < 128) below->bytes[d->byte / 64] |= 1ull << (d->byte % 64);
+        if (i != 0 && d->byte >= 128) n->flags |= RTI_TRIE_HIGH;
+        for (uint32_t k = 0; k < d->children; k++) {
+            below->bytes[0] |= v->below[d->first + k].bytes[0];
+            below->bytes[1] |= v->below[d->first + k].bytes[1];
+            n->flags |= v->nodes[d->first + k].flags & RTI_TRIE_HIGH;
+        }
+    }
 }
 
 static void build_trie(rt_vocabulary *v)
@@ -107,14 +141,14 @@ static void build_trie(rt_vocabulary *v)
         uint32_t size = piece_size(v, i);
         if (size > 0 && size <= RTI_TOKEN_BYTES_MAX) v->order[used++] = i;
     }
-    v->node_capacity = RTI_MAX(v->count * 2, 16u);
-    v->nodes = rti_pool_take_array(v->building, v->node_capacity, sizeof *v->nodes);
-    add_node(v, 0, 0, used);
+    b.capacity = RTI_MAX(v->count * 2, 16u);
+    b.nodes = rti_pool_take_array(v->building, b.capacity, sizeof *b.nodes);
+    add_node(&b, 0, 0, used);
     // Depth-first with the next sibling to visit on a stack of our own.
     uint32_t at[RTI_TOKEN_BYTES_MAX + 2], left[RTI_TOKEN_BYTES_MAX + 2], depth = 0;
     add_children(&b, 0, 0);
-    at[0] = v->nodes[0].first;
-    left[0] = v->nodes[0].children;
+    at[0] = b.nodes[0].first;
+    left[0] = b.nodes[0].children;
     for (;;) {
         if (left[depth] == 0) {
             if (depth == 0) break;
@@ -125,25 +159,10 @@ static void build_trie(rt_vocabulary *v)
         left[depth]--;
         add_children(&b, node, depth + 1);
         depth++;
-        at[depth] = v->nodes[node].first;
-        left[depth] = v->nodes[node].children;
+        at[depth] = b.nodes[node].first;
+        left[depth] = b.nodes[node].children;
     }
-    rti_trie_node *kept = rti_pool_take_array(&v->pool, v->node_count, sizeof *kept);
-    memcpy(kept, v->nodes, v->node_count * sizeof *kept);
-    v->nodes = kept;
-    for (uint32_t i = v->node_count; i-- > 0;) { // children come after their parent
-        rti_trie_node *n = &v->nodes[i];
-        if (i != 0) {
-            if (n->byte < 128) n->bytes[n->byte / 64] |= 1ull << (n->byte % 64);
-            n->high |= n->byte >= 128;
-        }
-        for (uint32_t k = 0; k < n->children; k++) {
-            const rti_trie_node *child = &v->nodes[n->first + k];
-            n->bytes[0] |= child->bytes[0];
-            n->bytes[1] |= child->bytes[1];
-            n->high |= child->high;
-        }
-    }
+    keep_nodes(&b);
 }
 
 // Whether bytes that start between two characters are whole UTF-8, the last character possibly cut.
@@ -222,6 +241,25 @@ static uint32_t add_tail(rt_vocabulary *v, const char *at, const char *end)
     return node;
 }
 
+// Numbers the tails as a depth-first walk meets them. Recursion is as deep as the longest tail is long.
+static void order_tails(rt_vocabulary *v, const rti_tail_node *old, uint32_t tail, uint32_t *new_of, uint32_t *count)
+{
+    uint32_t id = new_of[tail] = (*count)++, last = 0;
+    v->tails[id] = old[tail];
+    v->tails[id].first = 0;
+    for (uint32_t child = old[tail].first; child != 0; child = old[child].next) {
+        order_tails(v, old, child, new_of, count);
+        if (last == 0) {
+            v->tails[id].first = new_of[child];
+        } else {
+            v->tails[last].next = new_of[child];
+        }
+        last = new_of[child];
+        v->tails[last].next = 0;
+    }
+    v->tails[id].end = *count;
+}
+
 static void build_tails(rt_vocabulary *v)
 {
     RTI_POOL_RESERVE(&v->pool, v->tails, v->tail_capacity, 64);
@@ -230,7 +268,7 @@ static void build_tails(rt_vocabulary *v)
     for (uint32_t i = 1; i < v->node_count; i++) {
         if (v->nodes[i].byte != '"') continue;
         quotes++;
-        total += v->nodes[i].to - v->nodes[i].from;
+        total += v->below[i].to - v->below[i].from;
     }
     v->quote_nodes = rti_pool_take_array(&v->pool, quotes + 1, sizeof *v->quote_nodes);
     v->quote_from = rti_pool_take_array(&v->pool, quotes + 1, sizeof *v->quote_from);
@@ -238,7 +276,7 @@ static void build_tails(rt_vocabulary *v)
     // A node's depth: the common part of its tokens, found by walking down from the root.
     uint32_t at[RTI_TOKEN_BYTES_MAX + 2], left[RTI_TOKEN_BYTES_MAX + 2], depth = 0;
     at[0] = v->nodes[0].first;
-    left[0] = v->nodes[0].children;
+    left[0] = rti_trie_children(&v->nodes[0]);
     uint32_t *node_depth = rti_pool_take_array(v->building, v->node_count, sizeof *node_depth);
     for (;;) {
         if (left[depth] == 0) {
@@ -251,19 +289,24 @@ static void build_tails(rt_vocabulary *v)
         node_depth[node] = depth + 1;
         depth++;
         at[depth] = v->nodes[node].first;
-        left[depth] = v->nodes[node].children;
+        left[depth] = rti_trie_children(&v->nodes[node]);
     }
     for (uint32_t i = 1; i < v->node_count; i++) {
         if (v->nodes[i].byte != '"') continue;
         v->quote_nodes[v->quote_node_count] = i;
         v->quote_from[v->quote_node_count++] = v->quote_count;
-        for (uint32_t k = v->nodes[i].from; k < v->nodes[i].to; k++) {
+        for (uint32_t k = v->below[i].from; k < v->below[i].to; k++) {
             uint32_t token = v->order[k];
             const char *bytes = piece(v, token);
             v->quotes[v->quote_count++] = (rti_quote){ token, add_tail(v, bytes + node_depth[i], bytes + piece_size(v, token)) };
         }
     }
     v->quote_from[v->quote_node_count] = v->quote_count;
+    rti_tail_node *old = rti_pool_take_array(v->building, v->tail_count, sizeof *old);
+    uint32_t *new_of = rti_pool_take_array(v->building, v->tail_count, sizeof *new_of), count = 0;
+    memcpy(old, v->tails, v->tail_count * sizeof *old);
+    order_tails(v, old, 0, new_of, &count);
+    for (uint32_t i = 0; i < v->quote_count; i++) v->quotes[i].tail = new_of[v->quotes[i].tail];
 }
 
 static void copy_pieces(rt_vocabulary *v, const char *const *pieces, const size_t *sizes)
@@ -282,6 +325,61 @@ static void copy_pieces(rt_vocabulary *v, const char *const *pieces, const size_
     v->offsets[v->count] = at;
 }
 
+static void describe_nodes(rt_vocabulary *v)
+{
+    for (uint32_t i = v->node_count; i-- > 0;) { // children come after their parent
+        rti_trie_node *n = &v->nodes[i];
+        uint32_t token = v->ends[i];
+        if (token != RTI_NO_TOKEN) {
+            n->longest = v->characters[token];
+            if ((v->holds_space[token / 32] >> (token % 32) & 1) != 0) n->flags |= RTI_TRIE_SPACE;
+        }
+        for (uint32_t k = 0; k < rti_trie_children(n); k++) {
+            const rti_trie_node *child = &v->nodes[n->first + k];
+            n->longest = RTI_MAX(n->longest, child->longest);
+            n->flags |= child->flags & RTI_TRIE_SPACE;
+        }
+    }
+}
+
+static void join_bits(const rt_vocabulary *v, uint32_t *restrict to, const uint32_t *restrict a, const uint32_t *restrict b)
+{
+    for (uint32_t i = 0; i < v->words; i++) to[i] = a[i] | b[i];
+}
+
+static void group_codes(rt_vocabulary *v)
+{
+    const uint32_t *smaller = v->holds;
+    uint32_t *larger = v->holds_group;
+    for (uint32_t count = 64; count >= 4; count /= 2) {
+        for (uint32_t i = 0; i < count; i++) join_bits(v, larger + (size_t)i * v->words, smaller + (size_t)(2 * i) * v->words, smaller + (size_t)(2 * i + 1) * v->words);
+        smaller = larger;
+        larger += (size_t)count * v->words;
+    }
+    v->weights[129] = v->below[0].to;
+    for (uint32_t code = 0; code < 129; code++) {
+        const uint32_t *holds = code < 128 ? v->holds + (size_t)code * v->words : v->holds_high;
+        for (uint32_t i = 0; i < v->words; i++) v->weights[code] += (uint32_t)__builtin_popcount(holds[i]);
+    }
+}
+
+static void find_common(rt_vocabulary *v)
+{
+    const rti_trie_node *root = &v->nodes[0];
+    uint32_t most = 0;
+    for (uint32_t i = root->first; i < root->first + rti_trie_children(root); i++) {
+        uint32_t count = v->below[i].to - v->below[i].from;
+        if (v->nodes[i].byte >= 0x80 || count <= most) continue;
+        most = count;
+        v->common = i;
+    }
+    for (uint32_t i = v->below[v->common].from; v->common != 0 && i < v->below[v->common].to; i++) {
+        uint32_t token = v->order[i];
+        rti_mask_set(v->common_first, token);
+        if (memchr(piece(v, token) + 1, v->nodes[v->common].byte, piece_size(v, token) - 1) != NULL) rti_mask_set(v->common_again, token);
+    }
+}
+
 static void fill(rt_vocabulary *v, const char *const *pieces, const size_t *sizes)
 {
     copy_pieces(v, pieces, sizes);
@@ -291,21 +389,19 @@ static void fill(rt_vocabulary *v, const char *const *pieces, const size_t *size
     v->plain = new_bits(v, 1);
     v->raw = new_bits(v, 1);
     v->holds = new_bits(v, 128);
+    v->holds_group = new_bits(v, RTI_CODE_GROUPS);
     v->holds_high = new_bits(v, 1);
     v->holds_space = new_bits(v, 1);
     v->text = new_bits(v, 1);
+    v->common_first = new_bits(v, 1);
+    v->common_again = new_bits(v, 1);
     v->short_of = new_bits(v, RTI_SHORT_LENGTHS);
     v->long_tokens = rti_pool_take_array(&v->pool, v->count + 1, sizeof *v->long_tokens);
     build_trie(v);
-    for (uint32_t i = 0; i < v->nodes[0].to; i++) describe_token(v, v->order[i]);
-    for (uint32_t i = 0; i < v->node_count; i++) {
-        rti_trie_node *n = &v->nodes[i];
-        for (uint32_t k = n->from; k < n->to && !(n->has_long && n->has_space); k++) {
-            uint32_t token = v->order[k];
-            n->has_long |= v->characters[token] > RTI_SHORT_LENGTHS;
-            n->has_space |= (v->holds_space[token / 32] >> (token % 32) & 1) != 0;
-        }
-    }
+    for (uint32_t i = 0; i < v->below[0].to; i++) describe_token(v, v->order[i]);
+    describe_nodes(v);
+    group_codes(v);
+    find_common(v);
     build_tails(v);
 }
 

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct figures {
     uint32_t *ns;
@@ -21,11 +22,13 @@ typedef struct mask_run {
     rt_tokenizer *tokenizer;
     rt_vocabulary *vocabulary;
     rt_json_spacing spacing;
-    bool any_order;
+    bool any_order, cpu_time;
+    uint32_t budget_us; // 0: masks and grammars in one go; otherwise what is measured is steps
+    int verify; // every so many masks are compared with the matcher, token by token; 0: none
     FILE *each;
     uint32_t *words;
     figures compile, mask;
-    long schemas, compile_failures, false_accepts, false_rejects, clean, instances, disagreements;
+    long schemas, compile_failures, false_accepts, false_rejects, clean, instances, disagreements, verified;
     size_t largest_grammar;
     uint64_t memory;
 } mask_run;
@@ -187,6 +190,53 @@ static bool add_figure(figures *f, uint64_t ns)
     return true;
 }
 
+static uint64_t time_of(const mask_run *run)
+{
+    struct timespec now;
+    if (!run->cpu_time)
+        return clock_ns();
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+// A mask, in one go or in steps, with the time of each.
+static bool compute_mask(mask_run *run, rt_matcher *matcher)
+{
+    bool done = false;
+    while (!done) {
+        uint64_t start = time_of(run);
+        rt_result result = run->budget_us > 0 ? rt_matcher_mask_step(matcher, run->words, run->budget_us, &done)
+                                              : rt_matcher_mask(matcher, run->words);
+        uint64_t end = time_of(run);
+        done |= run->budget_us == 0;
+        if (result != RT_OK || !add_figure(&run->mask, end - start))
+            return false;
+    }
+    return true;
+}
+
+static rt_result compile_in_steps(mask_run *run, const rt_grammar_def *def, rt_grammar **grammar)
+{
+    rt_grammar_compilation *compilation = NULL;
+    rt_result result = rt_grammar_compilation_begin(run->vocabulary, def, &compilation);
+    for (bool done = false; result == RT_OK && !done;) {
+        uint64_t start = time_of(run);
+        result = rt_grammar_compilation_step(compilation, run->budget_us, &done, grammar);
+        add_figure(&run->compile, time_of(run) - start);
+    }
+    rt_grammar_compilation_destroy(compilation);
+    return result;
+}
+
+// Tokens on which a mask and the matcher disagree. The end tokens' bits are the matcher's as well.
+static long verify_mask(rt_matcher *matcher, const uint32_t *words, int32_t vocab_size)
+{
+    long wrong = 0;
+    for (rt_token id = 0; id < vocab_size; id++)
+        wrong += ((words[id / 32] >> (id % 32) & 1) != 0) != rt_matcher_allows(matcher, id);
+    return wrong;
+}
+
 // 1: accepted, 0: refused, -1: failed.
 static int step_instance(mask_run *run, rt_grammar *grammar, const char *text, size_t size)
 {
@@ -198,12 +248,13 @@ static int step_instance(mask_run *run, rt_grammar *grammar, const char *text, s
         rt_matcher_create(grammar, NULL, &matcher) == RT_OK) {
         accepted = 1;
         for (size_t i = 0; i < count && accepted == 1; i++) {
-            uint64_t start = clock_ns();
-            rt_result result = rt_matcher_mask(matcher, run->words);
-            uint64_t end = clock_ns();
-            if (result != RT_OK || !add_figure(&run->mask, end - start)) {
+            if (!compute_mask(run, matcher)) {
                 accepted = -1;
                 break;
+            }
+            if (run->verify > 0 && run->mask.count % (size_t)run->verify == 0) {
+                run->verified++;
+                run->disagreements += verify_mask(matcher, run->words, rt_tokenizer_vocab_size(run->tokenizer));
             }
             bool allowed = (run->words[ids[i] / 32] >> (ids[i] % 32) & 1) != 0;
             bool committed = rt_matcher_commit(matcher, ids[i]) == RT_OK;
@@ -261,16 +312,17 @@ static void step_line(mask_run *run, const char *line)
     def.any_property_order = run->any_order;
     rt_grammar *grammar = NULL;
     size_t masks_before = run->mask.count;
-    uint64_t start = clock_ns();
-    rt_result result = rt_grammar_create(run->vocabulary, &def, &grammar);
-    uint64_t end = clock_ns();
+    uint64_t start = time_of(run);
+    rt_result result = run->budget_us > 0 ? compile_in_steps(run, &def, &grammar) : rt_grammar_create(run->vocabulary, &def, &grammar);
+    uint64_t end = time_of(run);
     long accepts = 0, rejects = 0;
     if (result != RT_OK) {
         run->compile_failures++;
         if (each)
             json_object_set_new(each, "compile_error", json_string(rt_error_message()));
     } else {
-        add_figure(&run->compile, end - start);
+        if (run->budget_us == 0)
+            add_figure(&run->compile, end - start);
         size_t memory = rt_grammar_memory(grammar);
         run->memory += memory;
         if (memory > run->largest_grammar)
@@ -330,6 +382,18 @@ static summary summarise(figures *f)
     return s;
 }
 
+static bool write_times(const mask_run *run, const char *path)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file)
+        return false;
+    for (size_t i = 0; i < run->compile.count; i++)
+        fprintf(file, "compile %u\n", (unsigned)run->compile.ns[i]);
+    for (size_t i = 0; i < run->mask.count; i++)
+        fprintf(file, "mask %u\n", (unsigned)run->mask.ns[i]);
+    return fclose(file) == 0;
+}
+
 static json_t *summary_json(summary s)
 {
     return json_pack("{s:o,s:o,s:o,s:o,s:o}", "mean", json_figure(s.mean), "p50", json_figure(s.p50), "p99",
@@ -341,16 +405,19 @@ static bool report(mask_run *run, bool as_json)
     summary mask = summarise(&run->mask), compile = summarise(&run->compile);
     if (as_json) {
         return print_json(json_pack(
-            "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:I,s:I}", "schemas", (json_int_t)run->schemas, "compile_failures",
+            "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:I,s:I,s:I}", "schemas", (json_int_t)run->schemas, "compile_failures",
             (json_int_t)run->compile_failures, "false_accepts", (json_int_t)run->false_accepts, "false_rejects",
             (json_int_t)run->false_rejects, "clean", (json_int_t)run->clean, "instances", (json_int_t)run->instances, "masks",
-            (json_int_t)run->mask.count, "disagreements", (json_int_t)run->disagreements, "mask_us", summary_json(mask),
+            (json_int_t)run->mask.count, "disagreements", (json_int_t)run->disagreements, "verified",
+            (json_int_t)run->verified, "mask_us", summary_json(mask),
             "compile_us", summary_json(compile), "vocabulary_bytes", (json_int_t)rt_vocabulary_memory(run->vocabulary),
-            "grammar_bytes_mean", (json_int_t)(run->compile.count ? run->memory / run->compile.count : 0),
+            "grammar_bytes_mean", (json_int_t)(run->schemas > run->compile_failures ? run->memory / (uint64_t)(run->schemas - run->compile_failures) : 0),
             "grammar_bytes_max", (json_int_t)run->largest_grammar));
     }
     printf("%ld schemas, %ld refused, %ld clean; %ld instances, %ld wrongly accepted, %ld wrongly refused\n", run->schemas,
            run->compile_failures, run->clean, run->instances, run->false_accepts, run->false_rejects);
+    if (run->verify > 0)
+        printf("%ld masks compared token by token: %ld disagreements\n", run->verified, run->disagreements);
     printf("mask     mean %.2f  p50 %.2f  p99 %.2f  p99.9 %.2f  max %.2f us  (%zu masks)\n", mask.mean, mask.p50, mask.p99,
            mask.p999, mask.max, run->mask.count);
     printf("compile  mean %.2f  p50 %.2f  p99 %.2f  p99.9 %.2f  max %.2f us\n", compile.mean, compile.p50, compile.p99,
@@ -360,15 +427,20 @@ static bool report(mask_run *run, bool as_json)
 
 int command_mask(int argc, char **argv)
 {
-    const char *model = NULL, *tokenizer = NULL, *tests = NULL, *each = NULL, *spacing = "spaced", *order = "any";
-    bool as_json = false;
+    const char *model = NULL, *tokenizer = NULL, *tests = NULL, *each = NULL, *times = NULL, *spacing = "spaced", *order = "any";
+    bool as_json = false, cpu_time = false;
+    int64_t verify = 0, budget = 0;
     option options[] = {
         {"model", OPTION_TEXT, &model, "FILE", "take the tokenizer of this model", 0, 0},
         {"tokenizer", OPTION_TEXT, &tokenizer, "FILE", "tekken.json, tokenizer.json, tokenizer.model or a folder", 0, 0},
         {"tests", OPTION_TEXT, &tests, "FILE", "JSON lines {\"id\", \"schema\", \"tests\": [{\"valid\", \"data\"}]}", 0, 0},
         {"each", OPTION_TEXT, &each, "FILE", "write what came of each schema, one JSON object a line", 0, 0},
+        {"times", OPTION_TEXT, &times, "FILE", "write every time in nanoseconds: lines \"compile N\" and \"mask N\"", 0, 0},
         {"spacing", OPTION_CHOICE, &spacing, "spaced|compact|flexible", "white space that the grammars allow", 0, 0},
         {"order", OPTION_CHOICE, &order, "any|schema", "properties in any order (the default) or in the schema's", 0, 0},
+        {"verify", OPTION_INTEGER, &verify, "N", "compare every Nth mask with the matcher, token by token (slow)", 0, INT32_MAX},
+        {"budget", OPTION_INTEGER, &budget, "US", "compile and mask in steps of so many microseconds, and measure steps", 0, 1000000},
+        {"cpu-time", OPTION_FLAG, &cpu_time, NULL, "measure the thread's processor time, not the clock", 0, 0},
         {"json", OPTION_FLAG, &as_json, NULL, "figures as one JSON object", 0, 0},
     };
     command_line line = {.command = "mask",
@@ -382,7 +454,7 @@ int command_mask(int argc, char **argv)
         return exit_code;
     if (!tests)
         return usage_error("mask", "--tests is needed");
-    mask_run run = {.any_order = order[0] == 'a'};
+    mask_run run = {.any_order = order[0] == 'a', .verify = (int)verify, .cpu_time = cpu_time, .budget_us = (uint32_t)budget};
     run.spacing = spacing[0] == 's' ? RT_JSON_SPACED : spacing[0] == 'c' ? RT_JSON_COMPACT : RT_JSON_FLEXIBLE;
     exit_code = open_tokenizer("mask", model, tokenizer, &run.tokenizer);
     if (exit_code != EXIT_DONE)
@@ -412,6 +484,8 @@ int command_mask(int argc, char **argv)
             json_decref(record);
         }
         free(text);
+        if (exit_code == EXIT_DONE && times && !write_times(&run, times))
+            exit_code = failure("mask", "%s: cannot be written", times);
         if (exit_code == EXIT_DONE && !report(&run, as_json))
             exit_code = failure("mask", "cannot write to stdout");
     }

@@ -154,7 +154,7 @@ static void make_choices(rt_grammar_compilation *x)
     }
 }
 
-// Automata with conjunctions and complements are the ones whose first mask would be slow: what their start can do is found
+// Automata with complements are the ones whose first mask would be slow: what their start can do is found
 // out now. True: done.
 static bool warm_one(rt_grammar_compilation *x)
 {
@@ -162,8 +162,8 @@ static bool warm_one(rt_grammar_compilation *x)
     while (x->warm < g->terminals_count) {
         rti_lexer *lexer = g->terminals[x->warm++].lexer;
         const rti_lexer_state *start = rti_lexer_at(lexer, RTI_LEXER_START);
-        if (!g->regexes.nodes[lexer->term].has_logic || atomic_load_explicit(&start->safety, memory_order_relaxed) != NULL) continue;
-        rti_lexer_safety_of(lexer, RTI_LEXER_START, g->vocabulary->weights);
+        if (!g->regexes.nodes[lexer->term].has_not || atomic_load_explicit(&start->safety, memory_order_relaxed) != NULL) continue;
+        rti_lexer_safety_of(lexer, RTI_LEXER_START, g->vocabulary->weights, false);
         return false;
     }
     return true;

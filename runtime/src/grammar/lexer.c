@@ -148,7 +148,7 @@ static uint32_t intern(rti_lexer *x, rti_regex term, bool beginning)
     s->term = term;
     s->beginning = beginning;
     s->accepts = (node->nullable >> ((beginning || x->count == RTI_LEXER_START ? 1 : 0) + 2) & 1) != 0;
-    s->few = node->finite ? node->least : RTI_REGEX_MANY;
+    atomic_init(&s->few, node->finite ? node->least : RTI_REGEX_MANY);
     s->live = term == RTI_REGEX_NOTHING ? 2 : (s->accepts || !node->has_logic) && !beginning ? 1 : s->accepts ? 1 : 0;
     _Atomic uint32_t *next = rti_pool_take_array(x->pool, x->class_count, sizeof *next);
     for (uint32_t i = 0; i < x->class_count; i++) atomic_init(&next[i], RTI_LEXER_UNKNOWN);
@@ -247,6 +247,24 @@ bool rti_lexer_matches(rti_lexer *x, const char *text, size_t size)
         state = rti_lexer_step(x, state, code);
     }
     return state != RTI_LEXER_DEAD && rti_lexer_at(x, state)->accepts;
+}
+
+// Each character that leads on leads to a string, and to another one than the next character.
+uint32_t rti_lexer_few(rti_lexer *x, uint32_t state)
+{
+    rti_lexer_state *s = rti_lexer_at(x, state);
+    uint32_t known = atomic_load_explicit(&s->few, memory_order_relaxed);
+    if (known != 0) return known;
+    uint64_t few = s->accepts;
+    for (uint32_t code = 0; code < 128; code++) few += rti_lexer_next(x, state, x->ascii[code]) != RTI_LEXER_DEAD;
+    for (uint32_t i = 0; i < x->high_count; i++) {
+        uint32_t end = i + 1 < x->high_count ? x->starts[i + 1] : 0x110000;
+        if (x->starts[i] >= 0xD800 && x->starts[i] < 0xE000) continue;
+        if (rti_lexer_next(x, state, x->high[i]) != RTI_LEXER_DEAD) few += end - x->starts[i];
+    }
+    few = RTI_MAX(few, 1u);
+    atomic_store_explicit(&s->few, (uint32_t)RTI_MIN(few, (uint64_t)RTI_REGEX_MANY), memory_order_relaxed);
+    return (uint32_t)RTI_MIN(few, (uint64_t)RTI_REGEX_MANY);
 }
 
 uint32_t rti_lexer_distance(rti_lexer *x, uint32_t state)

@@ -33,6 +33,7 @@ typedef struct rti_lexer_safety {
     bool alone;         // they all stay in this state
     uint32_t few;       // from each state on the way there are at least so many strings
     bool accepts;       // some state on the way accepts
+    bool hasty;         // more could be said
     bool first_high;    // some of these that are not ASCII are dead as the first one
     uint64_t first[2];  // ASCII that is safe, but dead as the first one
     uint32_t suspect_count;
@@ -44,7 +45,7 @@ typedef struct rti_lexer_state {
     rti_regex term;
     bool beginning;
     bool accepts;
-    uint32_t few;         // at least so many strings from here on; RTI_REGEX_MANY: that or more
+    _Atomic uint32_t few; // at least so many strings from here on; RTI_REGEX_MANY: that or more; 0: not known
     uint8_t live;         // 0 unknown, 1 yes, 2 no
     uint32_t visit, parent;
     uint32_t search, place; // marks of safety.c
@@ -94,10 +95,12 @@ uint32_t rti_lexer_build(rti_lexer *lexer, uint32_t state, uint32_t code_class);
 // All under the lock.
 uint32_t rti_lexer_step(rti_lexer *lexer, uint32_t state, uint32_t code_point);
 bool rti_lexer_is_live(rti_lexer *lexer, uint32_t state);
+uint32_t rti_lexer_few(rti_lexer *lexer, uint32_t state);      // at least so many strings from a live state on
 uint32_t rti_lexer_distance(rti_lexer *lexer, uint32_t state); // UINT32_MAX: none
 uint32_t rti_lexer_next(rti_lexer *lexer, uint32_t state, uint32_t code_class);
 // `weights`: how many tokens have each ASCII character; of any other; and how many there are. Kept with the state.
-const rti_lexer_safety *rti_lexer_safety_of(rti_lexer *lexer, uint32_t state, const uint32_t weights[130]);
+// `quickly`: few states may be built for it.
+const rti_lexer_safety *rti_lexer_safety_of(rti_lexer *lexer, uint32_t state, const uint32_t weights[130], bool quickly);
 bool rti_lexer_matches(rti_lexer *lexer, const char *text, size_t size);
 // Whether from each state every length from the shortest on can be had, so that length bounds may be counted apart.
 // Looks at no more than `most` states; false when it cannot tell.

@@ -48,6 +48,22 @@ uint32_t rti_machine_next(rti_machine *m, rti_lexer *lexer, uint32_t state, uint
     return r.result;
 }
 
+static void build_few(rt_grammar *g, void *user)
+{
+    (void)g;
+    next_request *r = user;
+    r->result = rti_lexer_few(r->lexer, r->state);
+}
+
+uint32_t rti_machine_few(rti_machine *m, rti_lexer *lexer, uint32_t state)
+{
+    uint32_t known = atomic_load_explicit(&rti_lexer_at(lexer, state)->few, memory_order_relaxed);
+    if (known != 0) return known;
+    next_request r = { lexer, state, 0, 1 };
+    rti_machine_locked(m, build_few, &r);
+    return r.result;
+}
+
 static void build_distance(rt_grammar *g, void *user)
 {
     (void)g;
@@ -376,21 +392,34 @@ static void step_thread(rti_machine *m, const rti_thread *t, uint8_t byte)
     }
 }
 
+static inline uint32_t thread_hash(const rti_thread *t)
+{
+    uint64_t words[5];
+    _Static_assert(sizeof words == sizeof *t, "a thread is five words");
+    memcpy(words, t, sizeof words);
+    uint64_t hash = words[0] * 0x9E3779B97F4A7C15ull ^ words[1] * 0xC2B2AE3D27D4EB4Full ^ words[2] * 0x165667B19E3779F9ull;
+    hash ^= words[3] * 0xD6E8FEB86659FD93ull ^ words[4] * 0xA0761D6478BD642Full;
+    return (uint32_t)(hash >> 32) ^ (uint32_t)(hash >> 13);
+}
+
 // Drops doubles among the threads from `first` on; through a table of their hashes where there are many.
 static void drop_doubles(rti_machine *m, uint32_t first)
 {
-    enum { TABLE = 2048, FEW = 12 };
+    enum { TABLE = 16384, FEW = 8 };
     uint32_t count = m->thread_count - first, used = first;
-    if (count > FEW && count < TABLE / 2) {
+    if (count > FEW && count <= TABLE / 2) {
         uint16_t table[TABLE];
-        memset(table, 0xFF, sizeof table);
+        uint32_t size = 32;
+        while (size < 2 * count) size *= 2;
+        memset(table, 0xFF, size * sizeof *table);
         for (uint32_t i = first; i < m->thread_count; i++) {
-            const rti_thread t = m->threads[i];
-            uint32_t at = (uint32_t)rti_hash_bytes(&t, sizeof t, 3) % TABLE;
-            while (table[at] != 0xFFFF && memcmp(&m->threads[first + table[at]], &t, sizeof t) != 0) at = (at + 1) % TABLE;
+            const rti_thread *t = &m->threads[i];
+            uint32_t at = thread_hash(t) & (size - 1);
+            while (table[at] != 0xFFFF && memcmp(&m->threads[first + table[at]], t, sizeof *t) != 0) at = (at + 1) & (size - 1);
             if (table[at] != 0xFFFF) continue;
             table[at] = (uint16_t)(used - first);
-            m->threads[used++] = t;
+            if (used != i) m->threads[used] = *t;
+            used++;
         }
         m->thread_count = used;
         return;

@@ -84,6 +84,7 @@ bool rti_thread_may_end(rti_machine *m, const rti_thread *thread);
 
 // The next state of a string's automaton, built if need be; RTI_LEXER_DEAD after a failure.
 uint32_t rti_machine_next(rti_machine *m, rti_lexer *lexer, uint32_t state, uint32_t code_class);
+uint32_t rti_machine_few(rti_machine *m, rti_lexer *lexer, uint32_t state);
 uint32_t rti_machine_distance(rti_machine *m, rti_lexer *lexer, uint32_t state);
 
 // Runs `work` under the grammar's lock with a way out; a failure is kept in m->error.

@@ -15,7 +15,9 @@ enum {
 // Which bytes a thread can take: a superset, to look at few children
 // ---------------------------------------------------------------------------------------------------------------------
 
-typedef rti_byte_set byte_set;
+typedef struct byte_set {
+    uint64_t bits[4];
+} byte_set;
 
 static void add_byte(byte_set *s, uint8_t byte)
 {
@@ -76,7 +78,7 @@ static void bytes_of(const rti_machine *m, const rti_thread *t, byte_set *s)
 // ---------------------------------------------------------------------------------------------------------------------
 
 // A string between two characters, whose set tells all; not where repeats may use up what is left.
-static bool at_boundary(const rti_machine *m, const rti_thread *t)
+static bool at_boundary(rti_machine *m, const rti_thread *t)
 {
     return (t->kind == RTI_THREAD_STRING || t->kind == RTI_THREAD_KEY_STRING) && t->part == 0 && !rti_string_may_run_out(m, t);
 }
@@ -382,67 +384,90 @@ static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, ui
 // Everything else: the trie and the threads together
 // ---------------------------------------------------------------------------------------------------------------------
 
-static void walk_trie(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t from, uint32_t to);
+// The walk keeps its own stack, so that it can pause between any two nodes.
+static void push_place(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t from, uint32_t to, rti_machine_mark mark)
+{
+    rti_machine *m = job->m;
+    rti_set_scratch *s = job->scratch;
+    if (!rti_set_scratch_places(m, s, s->place_count + 1)) return;
+    rti_mask_place *p = &s->places[s->place_count++];
+    *p = (rti_mask_place){ .node = node, .depth = depth, .from = from, .to = to, .mark = mark };
+    byte_set bytes = { { 0 } };
+    for (uint32_t i = from; i < to; i++) bytes_of(m, &m->threads[i], &bytes);
+    memcpy(p->bytes, bytes.bits, sizeof p->bytes);
+}
 
-static void enter(rti_mask_job *job, uint32_t child, uint32_t depth, uint32_t from, uint32_t to)
+static void pop_place(rti_mask_job *job)
+{
+    const rti_mask_place *p = &job->scratch->places[--job->scratch->place_count];
+    job->m->thread_count = p->from;
+    rti_machine_forget(job->m, p->mark);
+}
+
+// The next child that some thread may enter, or 0.
+static uint32_t next_child(const rt_vocabulary *v, rti_mask_place *p)
+{
+    while (p->next < 256) {
+        uint64_t left = p->bytes[p->next / 64] >> (p->next % 64);
+        if (left == 0) {
+            p->next = (p->next / 64 + 1) * 64;
+            continue;
+        }
+        p->next += (uint32_t)__builtin_ctzll(left);
+        uint32_t child = rti_trie_child(v, p->node, (uint8_t)p->next++);
+        if (child != 0) return child;
+    }
+    return 0;
+}
+
+// Uses the sets of what is inside a string at a node, and keeps the other threads.
+static void use_sets(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t from)
+{
+    rti_machine *m = job->m;
+    uint32_t to = m->thread_count, kept = from;
+    if (!make_keys(job, from, to)) return;
+    for (uint32_t i = from; i < to; i++) {
+        rti_thread t = m->threads[i];
+        uint32_t *key = &job->scratch->keys[i - from];
+        if (*key != KEY_DONE && at_boundary(m, &t) && set_string(job, &t, node, depth, i, from, to)) *key = KEY_DONE;
+    }
+    for (uint32_t i = from; i < to; i++) {
+        if (job->scratch->keys[i - from] != KEY_DONE) m->threads[kept++] = m->threads[i];
+    }
+    m->thread_count = kept;
+}
+
+// One node more; true when the stack is down to `base` places.
+static bool walk_trie(rti_mask_job *job, uint32_t base)
 {
     rti_machine *m = job->m;
     const rt_vocabulary *v = m->g->vocabulary;
-    const rti_trie_node *n = &v->nodes[child];
+    rti_set_scratch *s = job->scratch;
+    if (s->place_count == base || m->error != RT_OK) {
+        while (s->place_count > base) pop_place(job);
+        return true;
+    }
+    rti_mask_place *p = &s->places[s->place_count - 1];
+    uint32_t depth = p->depth + 1, child = next_child(v, p);
+    if (child == 0) {
+        pop_place(job);
+        return s->place_count == base;
+    }
+    rti_machine_mark mark = rti_machine_here(m);
     uint32_t first = m->thread_count;
-    if (rti_machine_step(m, from, to, n->byte) == 0) return;
-    rti_mask_set_all(v, job->words, v->ends[child]);
-    if ((n->flags & RTI_TRIE_LEAF) == 0) {
-        uint32_t kept = first;
-        if (v->below[child].to - v->below[child].from > FEW_TOKENS) {
-            uint32_t last = m->thread_count;
-            if (!make_keys(job, first, last)) {
-                m->thread_count = first;
-                return;
+    if (rti_machine_step(m, p->from, p->to, v->nodes[child].byte) != 0) {
+        rti_mask_set_all(v, job->words, v->ends[child]);
+        if ((v->nodes[child].flags & RTI_TRIE_LEAF) == 0) {
+            if (v->below[child].to - v->below[child].from > FEW_TOKENS) use_sets(job, child, depth, first);
+            if (m->thread_count > first && m->error == RT_OK) {
+                push_place(job, child, depth, first, m->thread_count, mark);
+                return false;
             }
-            for (uint32_t i = first; i < last; i++) {
-                rti_thread t = m->threads[i];
-                uint32_t *key = &job->scratch->keys[i - first];
-                if (*key != KEY_DONE && at_boundary(m, &t) && set_string(job, &t, child, depth + 1, i, first, last)) *key = KEY_DONE;
-            }
-            for (uint32_t i = first; i < last; i++) {
-                if (job->scratch->keys[i - first] != KEY_DONE) m->threads[kept++] = m->threads[i];
-            }
-            m->thread_count = kept;
         }
-        if (m->thread_count > first) walk_trie(job, child, depth + 1, first, m->thread_count);
     }
     m->thread_count = first;
-}
-
-static void next_bytes(const rti_mask_job *job, uint32_t from, uint32_t to, byte_set *bytes)
-{
-    memset(bytes, 0, sizeof *bytes);
-    for (uint32_t i = from; i < to; i++) bytes_of(job->m, &job->m->threads[i], bytes);
-}
-
-static void walk_trie(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t from, uint32_t to)
-{
-    rti_machine *m = job->m;
-    const rt_vocabulary *v = m->g->vocabulary;
-    byte_set bytes;
-    next_bytes(job, from, to, &bytes);
-    uint32_t choices = 0;
-    for (int i = 0; i < 4; i++) choices += (uint32_t)__builtin_popcountll(bytes.bits[i]);
-    const rti_trie_node n = v->nodes[node];
-    if (choices * 4 < rti_trie_children(&n)) {
-        for (int i = 0; i < 4; i++) {
-            for (uint64_t left = bytes.bits[i]; left != 0 && m->error == RT_OK; left &= left - 1) {
-                uint32_t child = rti_trie_child(v, node, (uint8_t)(i * 64 + __builtin_ctzll(left)));
-                if (child != 0) enter(job, child, depth, from, to);
-            }
-        }
-        return;
-    }
-    for (uint32_t i = 0; i < rti_trie_children(&n) && m->error == RT_OK; i++) {
-        uint8_t byte = v->nodes[n.first + i].byte;
-        if ((bytes.bits[byte / 64] >> (byte % 64) & 1) != 0) enter(job, n.first + i, depth, from, to);
-    }
+    rti_machine_forget(m, mark);
+    return false;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -473,7 +498,9 @@ static void walk_free(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t
         rti_thread *t = rti_machine_push(m);
         t->kind = RTI_THREAD_VALUE;
         t->a = g->root;
-        walk_trie(job, child, depth + 1, first, m->thread_count);
+        uint32_t base = job->scratch->place_count;
+        push_place(job, child, depth + 1, first, m->thread_count, rti_machine_here(m));
+        while (!walk_trie(job, base)) continue;
         m->thread_count = first;
     }
 }
@@ -502,12 +529,12 @@ static void set_free(rti_mask_job *job, const rti_thread *t)
 void rti_mask_begin(rti_mask_job *job, rti_machine *m, rti_set_scratch *scratch, uint32_t from, uint32_t to, uint32_t *words)
 {
     *job = (rti_mask_job){ .m = m, .scratch = scratch, .words = words, .from = from, .to = to, .next_thread = from, .active = true };
+    scratch->place_count = 0; // of a job that was dropped
     memset(words, 0, m->g->vocabulary->words * sizeof *words);
     if (to - from == 1 && m->threads[from].kind == RTI_THREAD_FREE) {
         rti_thread t = m->threads[from];
         set_free(job, &t);
         job->next_thread = to;
-        job->next_byte = 256;
     }
     job->rest_from = job->rest_to = m->thread_count;
 }
@@ -532,19 +559,10 @@ bool rti_mask_step(rti_mask_job *job)
         job->rest_to = m->thread_count;
         return false;
     }
-    const rt_vocabulary *v = m->g->vocabulary;
-    if (job->rest_to > job->rest_from && job->next_byte < 256) {
-        if (job->next_byte == 0) next_bytes(job, job->rest_from, job->rest_to, &job->bytes);
-        while (job->next_byte < 256 && (job->bytes.bits[job->next_byte / 64] >> (job->next_byte % 64) & 1) == 0) job->next_byte++;
-        if (job->next_byte < 256) {
-            uint32_t child = rti_trie_child(v, 0, (uint8_t)job->next_byte++);
-            if (child != 0) {
-                rti_machine_mark mark = rti_machine_here(m);
-                enter(job, child, 0, job->rest_from, job->rest_to);
-                rti_machine_forget(m, mark);
-            }
-            return false;
-        }
+    if (job->rest_to > job->rest_from) {
+        if (!job->walking) push_place(job, 0, 0, job->rest_from, job->rest_to, rti_machine_here(m));
+        job->walking = true;
+        if (!walk_trie(job, 0)) return false;
     }
     m->thread_count = job->rest_from;
     job->active = false;

@@ -7,11 +7,7 @@
 
 enum { RTI_USED_SETS = 16 };
 
-typedef struct rti_byte_set {
-    uint64_t bits[4];
-} rti_byte_set;
-
-// A mask being made: strings first, one thread after another, then the rest, one first byte after another.
+// A mask being made: strings first, one thread after another, then the rest, one node of the trie after another.
 typedef struct rti_mask_job {
     rti_machine *m;
     rti_set_scratch *scratch;
@@ -19,8 +15,7 @@ typedef struct rti_mask_job {
     uint32_t from, to;      // threads
     uint32_t next_thread;   // first pass
     uint32_t rest_from, rest_to; // threads that need a walk of the trie, copied behind the others
-    uint32_t next_byte;     // second pass
-    rti_byte_set bytes;     // that the rest can take
+    bool walking;           // second pass
     bool prepared;          // keys of the threads are there
     const uint32_t *used[RTI_USED_SETS]; // bits that are in the mask already
     uint32_t next_used;

@@ -31,6 +31,7 @@ static uint32_t least_strings(const rti_regexes *r, const rti_regex_node *x)
     }
     case RTI_REGEX_KIND_CONCAT: {
         uint32_t a = r->nodes[x->a].least, b = r->nodes[x->b].least;
+        if (r->nodes[x->a].kind == RTI_REGEX_KIND_START) return b; // only ever asked for at the beginning
         return a == 0 || b == 0 ? 0 : RTI_MAX(a, b);
     }
     case RTI_REGEX_KIND_REPEAT:
@@ -162,7 +163,7 @@ rti_regex rti_regex_concat(rti_regexes *r, rti_regex a, rti_regex b)
     if (x.kind == RTI_REGEX_KIND_END && !y.has_start) return (y.nullable & 4) != 0 ? a : RTI_REGEX_NOTHING;
     if (a == RTI_REGEX_ALL && y.kind == RTI_REGEX_KIND_CONCAT && y.a == RTI_REGEX_ALL) return b;
     return intern(r, (rti_regex_node){ .kind = RTI_REGEX_KIND_CONCAT, .a = a, .b = b, .nullable = x.nullable & y.nullable,
-                                       .has_start = x.has_start || y.has_start, .has_logic = x.has_logic || y.has_logic,
+                                       .has_start = x.has_start || y.has_start, .has_logic = x.has_logic || y.has_logic, .has_not = x.has_not || y.has_not,
                                        .finite = x.finite && y.finite });
 }
 
@@ -178,7 +179,7 @@ rti_regex rti_regex_repeat(rti_regexes *r, rti_regex a, uint32_t min, uint32_t m
     }
     return intern(r, (rti_regex_node){ .kind = RTI_REGEX_KIND_REPEAT, .a = a, .min = min, .max = max,
                                        .nullable = min == 0 ? EVERYWHERE : x.nullable, .has_start = x.has_start,
-                                       .has_logic = x.has_logic, .finite = x.finite && max != RTI_REGEX_UNBOUNDED });
+                                       .has_logic = x.has_logic, .has_not = x.has_not, .finite = x.finite && max != RTI_REGEX_UNBOUNDED });
 }
 
 // Sorts ids in place and drops doubles; short lists.
@@ -229,6 +230,7 @@ static rti_regex_node list_node(rti_regexes *r, rti_regex_kind kind, const rti_r
         const rti_regex_node *x = &r->nodes[items[i]];
         node.has_start |= x->has_start;
         node.has_logic |= x->has_logic;
+        node.has_not |= x->has_not;
         if (kind == RTI_REGEX_KIND_AND) {
             node.nullable &= x->nullable;
             node.finite |= x->finite;
@@ -370,7 +372,7 @@ rti_regex rti_regex_not(rti_regexes *r, rti_regex a)
     const rti_regex_node x = r->nodes[a];
     if (x.kind == RTI_REGEX_KIND_NOT) return x.a;
     return intern(r, (rti_regex_node){ .kind = RTI_REGEX_KIND_NOT, .a = a, .nullable = (uint8_t)(~x.nullable & EVERYWHERE),
-                                       .has_start = x.has_start, .has_logic = true });
+                                       .has_start = x.has_start, .has_logic = true, .has_not = true });
 }
 
 rti_regex rti_regex_literal(rti_regexes *r, const char *text, size_t size)

@@ -35,6 +35,7 @@ typedef struct rti_regex_node {
     uint8_t nullable;   // bit (beginning + 2 * end): matches "" there
     bool has_start;     // holds a ^
     bool has_logic;     // holds an AND or NOT: may be empty without looking so
+    bool has_not;       // holds a NOT
     bool finite;        // holds no unbounded repeat or NOT: surely a finite number of strings
     uint64_t uses[2];   // ASCII characters that its strings may have; others are left out
     uint32_t least;     // at least so many strings, as far as that is seen at a glance

@@ -16,6 +16,7 @@ enum {
     LEVELS = RTI_SHORT_LENGTHS,
     WIDE = 160,     // states side by side
     BUILT = 64,     // states built for one search: they cost more than what they save
+    BUILT_QUICKLY = 16, // the same in passing
     BUILT_FOR_ALL = 192, // the same where all states are looked at
     ATTEMPTS = 48,
     SHORT = 4,      // a length that is worth less than characters that stay
@@ -34,7 +35,8 @@ typedef struct level {
 
 typedef struct rti_lexer_search {
     rti_lexer *x;
-    uint32_t start, built;
+    uint32_t start, built, room; // states at the beginning, and how many may be built
+    bool cut;                    // for want of room
     uint8_t *safe, *live; // by class
     uint32_t length;      // levels that stand
     level levels[LEVELS + 1];
@@ -119,7 +121,10 @@ static outcome expand(search *f, uint32_t depth, bool *fresh)
         if (dead != 0 && dead_place == UINT32_MAX) dead_place = i;
         dead_states += alive == 0;
         any += alive;
-        if (x->count - f->built > BUILT && depth > 0) return OUTCOME_CUT;
+        if (x->count - f->built > f->room && depth > 0) {
+            f->cut = true;
+            return OUTCOME_CUT;
+        }
     }
     if (dead_states == l->count && any == 0) return OUTCOME_ENDED;
     if (dead_place != UINT32_MAX) {
@@ -191,7 +196,10 @@ static bool reach(search *f)
             }
             rti_lexer_state *s = rti_lexer_at(x, to);
             if (s->search != x->searches) {
-                if (f->count > REACHED || x->count - f->built > BUILT_FOR_ALL) return false;
+                if (f->count > REACHED || x->count - f->built > (f->room == BUILT ? (uint32_t)BUILT_FOR_ALL : f->room)) {
+                    f->cut = true;
+                    return false;
+                }
                 s->search = x->searches;
                 s->place = f->count;
                 f->reached[f->count++] = to;
@@ -304,12 +312,12 @@ static void look_from(search *f, rti_lexer_safety *safety, uint32_t state)
     safety->alone &= state == f->start;
     if (s->search == x->searches) return;
     s->search = x->searches;
-    safety->few = RTI_MIN(safety->few, s->few);
+    safety->few = RTI_MIN(safety->few, rti_lexer_few(x, state));
     safety->accepts |= s->accepts;
     for (uint32_t c = 0; c < x->class_count; c++) {
         if (f->live[c]) continue;
         uint32_t next = rti_lexer_peek(x, state, c);
-        if (next == RTI_LEXER_UNKNOWN && x->count - f->built <= 2 * BUILT) next = rti_lexer_next(x, state, c);
+        if (next == RTI_LEXER_UNKNOWN && x->count - f->built <= 2 * f->room) next = rti_lexer_next(x, state, c);
         f->live[c] = next != RTI_LEXER_DEAD;
     }
     if (!x->bounded) return;
@@ -411,11 +419,11 @@ static bool never_dies(rti_lexer *x, uint32_t state, rti_lexer_safety *safety)
     return true;
 }
 
-const rti_lexer_safety *rti_lexer_safety_of(rti_lexer *x, uint32_t state, const uint32_t weights[130])
+const rti_lexer_safety *rti_lexer_safety_of(rti_lexer *x, uint32_t state, const uint32_t weights[130], bool quickly)
 {
     rti_lexer_state *s = rti_lexer_at(x, state);
     rti_lexer_safety *known = atomic_load_explicit(&s->safety, memory_order_acquire);
-    if (known != NULL) return known;
+    if (known != NULL && (quickly || !known->hasty)) return known;
     rti_lexer_safety *safety = rti_pool_take(x->pool, sizeof *safety);
     if (!never_dies(x, state, safety)) {
         weigh_classes(x, weights);
@@ -424,13 +432,15 @@ const rti_lexer_safety *rti_lexer_safety_of(rti_lexer *x, uint32_t state, const 
         f->x = x;
         f->start = state;
         f->built = x->count;
+        f->room = quickly ? BUILT_QUICKLY : BUILT;
+        f->cut = false;
         f->safe = (uint8_t *)(f + 1);
         f->live = f->safe + x->class_count;
         memset(f->live, 0, x->class_count);
         safety->alone = true;
         safety->few = RTI_REGEX_MANY;
         // Where nothing is denied, what dies does so at once, and levels tell it sooner.
-        bool denies = x->regexes->nodes[rti_lexer_at(x, state)->term].has_logic;
+        bool denies = x->regexes->nodes[rti_lexer_at(x, state)->term].has_not;
         if (denies && find_all(f, (double)weights[129])) {
             describe_all(f, safety);
         } else {
@@ -441,6 +451,7 @@ const rti_lexer_safety *rti_lexer_safety_of(rti_lexer *x, uint32_t state, const 
             look_around(f, safety, o);
         }
         describe(f, safety);
+        safety->hasty = f->cut && quickly;
     }
     atomic_store_explicit(&s->safety, safety, memory_order_release);
     return safety;

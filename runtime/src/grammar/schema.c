@@ -325,21 +325,29 @@ void rti_compiler_start(rti_compiler *c)
     if (c->g->root == 0) rti_pool_fail(c->pool, RT_ERROR_REJECTED, "grammar: schema: no value satisfies it");
 }
 
+// One node, or what it says of one type of value.
 bool rti_compiler_step(rti_compiler *c)
 {
     if (c->opened >= c->g->nodes_count) return true;
-    uint32_t id = c->opened++;
-    const rti_atoms atoms = c->nodes[id];
+    const rti_atoms atoms = c->nodes[c->opened];
     c->where = atoms.count != 0 ? rti_place(c, atoms.items[0] >> 2) : "grammar: schema";
-    rti_node node = { 0 };
-    uint32_t literals = 0;
     c->depth = 0;
-    rti_simple_finish(c, rti_evaluate_all(c, RTI_TYPE_SIMPLE, atoms.items, atoms.count), &literals);
-    rti_number_finish(c, rti_evaluate_all(c, RTI_TYPE_NUMBER, atoms.items, atoms.count), &node, &literals);
-    rti_string_finish(c, rti_evaluate_all(c, RTI_TYPE_STRING, atoms.items, atoms.count), &node, &literals);
-    rti_array_finish(c, rti_evaluate_all(c, RTI_TYPE_ARRAY, atoms.items, atoms.count), &node);
-    rti_object_finish(c, rti_evaluate_all(c, RTI_TYPE_OBJECT, atoms.items, atoms.count), &node);
-    node.literals = literals;
-    c->g->nodes[id] = node;
+    rti_node *node = &c->opening;
+    uint32_t *literals = &node->literals;
+    rti_set set = rti_evaluate_all(c, (rti_type)c->opening_type, atoms.items, atoms.count);
+    switch ((rti_type)c->opening_type) {
+    case RTI_TYPE_SIMPLE: rti_simple_finish(c, set, literals); break;
+    case RTI_TYPE_NUMBER: rti_number_finish(c, set, node, literals); break;
+    case RTI_TYPE_STRING: rti_string_finish(c, set, node, literals); break;
+    case RTI_TYPE_ARRAY: rti_array_finish(c, set, node); break;
+    default: rti_object_finish(c, set, node); break;
+    }
+    if (c->opening_type != RTI_TYPE_OBJECT) {
+        c->opening_type++;
+        return false;
+    }
+    c->g->nodes[c->opened++] = *node;
+    *node = (rti_node){ 0 };
+    c->opening_type = RTI_TYPE_SIMPLE;
     return c->opened >= c->g->nodes_count;
 }

@@ -93,6 +93,8 @@ typedef struct rti_compiler {
     uint32_t node_capacity;
     rti_id_table node_table;
     uint32_t opened; // nodes below this one are done
+    uint32_t opening_type; // of the next one (rti_type), and what is known of it
+    rti_node opening;
     int depth;       // of in-place applicators
     int disjoint_depth;
     uint64_t work;   // cases multiplied, for the limit

@@ -52,6 +52,7 @@ void rti_set_scratch_end(rti_machine *m, rti_set_scratch *s)
     rti_release(h, s->leaving_characters, s->leaving_characters_capacity);
     rti_release(h, s->keys, s->keys_capacity * sizeof *s->keys);
     rti_release(h, s->walk, sizeof *s->walk);
+    rti_release(h, s->places, s->place_capacity * sizeof *s->places);
     memset(s, 0, sizeof *s);
 }
 
@@ -71,6 +72,7 @@ typedef struct safety_request {
     const rt_vocabulary *v;
     rti_lexer *lexer;
     uint32_t state;
+    bool quickly;
     const rti_lexer_safety *safety;
 } safety_request;
 
@@ -78,15 +80,15 @@ static void build_safety(rt_grammar *g, void *user)
 {
     (void)g;
     safety_request *r = user;
-    r->safety = rti_lexer_safety_of(r->lexer, r->state, r->v->weights);
+    r->safety = rti_lexer_safety_of(r->lexer, r->state, r->v->weights, r->quickly);
 }
 
-static const rti_lexer_safety *safety_of(rti_machine *m, rti_lexer *lexer, uint32_t state)
+static const rti_lexer_safety *safety_of(rti_machine *m, rti_lexer *lexer, uint32_t state, bool quickly)
 {
     const rti_lexer_safety *known = atomic_load_explicit(&rti_lexer_at(lexer, state)->safety, memory_order_acquire);
-    if (known != NULL) return known;
+    if (known != NULL && (quickly || !known->hasty)) return known;
     static const rti_lexer_safety nothing;
-    safety_request r = { m->g->vocabulary, lexer, state, NULL };
+    safety_request r = { m->g->vocabulary, lexer, state, quickly, NULL };
     rti_machine_locked(m, build_safety, &r);
     return r.safety != NULL ? r.safety : &nothing;
 }
@@ -116,7 +118,8 @@ static void note_end(walk *w, uint32_t characters, uint32_t state)
     if (state != w->last_end) {
         w->last_end = state;
         w->pure &= state == w->pure_state;
-        w->few = RTI_MIN(w->few, rti_lexer_at(w->terminal->lexer, state)->few);
+        uint32_t few = rti_machine_few(w->m, w->terminal->lexer, state);
+        w->few = RTI_MIN(w->few, few);
     }
     if (w->bounded) note_reach(w, characters, state);
 }
@@ -215,6 +218,11 @@ bool rti_set_scratch_keys(rti_machine *m, rti_set_scratch *s, uint32_t count)
     return room(m, (void **)&s->keys, &s->keys_capacity, count, sizeof *s->keys);
 }
 
+bool rti_set_scratch_places(rti_machine *m, rti_set_scratch *s, uint32_t count)
+{
+    return room(m, (void **)&s->places, &s->place_capacity, count, sizeof *s->places);
+}
+
 // Whether the byte leads on; then `to` is where.
 static bool step_byte(walk *w, const place *at, uint8_t byte, bool special, place *to)
 {
@@ -275,7 +283,7 @@ static const rti_lexer_safety *safety_here(walk *w, uint32_t node, const place *
     enum { WORTH_IT = 48 }; // tokens below
     if (at->part != 0 || at->on_base || w->leaving_only) return NULL;
     const rti_trie_below *below = &w->v->below[node];
-    if (below->to - below->from >= WORTH_IT) return safety_of(w->m, w->terminal->lexer, at->state);
+    if (below->to - below->from >= WORTH_IT) return safety_of(w->m, w->terminal->lexer, at->state, true);
     return atomic_load_explicit(&rti_lexer_at(w->terminal->lexer, at->state)->safety, memory_order_acquire);
 }
 
@@ -459,7 +467,7 @@ static void make_bases(walk *w)
     const rt_vocabulary *v = w->v;
     rti_lexer *lexer = w->terminal->lexer;
     uint32_t *restrict bits = w->s->bits, words = v->words;
-    const rti_lexer_safety *f = safety_of(w->m, lexer, w->start);
+    const rti_lexer_safety *f = safety_of(w->m, lexer, w->start, false);
     memset(bits, 0, words * sizeof *bits);
     if (w->m->error != RT_OK) return;
     w->based = is_rich(f);
@@ -473,7 +481,7 @@ static void make_bases(walk *w)
     if (w->based && has(f->safe, byte) && !has(f->first, byte)) return; // it is in there already
     uint32_t state = rti_machine_next(w->m, lexer, w->start, lexer->ascii[byte]);
     if (state == RTI_LEXER_DEAD || w->m->error != RT_OK) return;
-    f = safety_of(w->m, lexer, state);
+    f = safety_of(w->m, lexer, state, true);
     if (!is_rich(f) || w->m->error != RT_OK) return;
     uint32_t *restrict more = w->s->some + 2 * words;
     make_base(w, &w->common, f, true, more);

@@ -28,6 +28,15 @@ struct rti_token_set {
 };
 typedef struct rti_token_set rti_token_set_t;
 
+// A node of the trie that a mask is walking below (mask.c).
+typedef struct rti_mask_place {
+    uint32_t node, depth;
+    uint32_t from, to;     // threads there
+    uint32_t next;         // byte
+    uint64_t bytes[4];     // that some thread may take
+    rti_machine_mark mark; // frames that were there before
+} rti_mask_place;
+
 // Room that building needs, kept by a matcher.
 typedef struct rti_set_scratch {
     uint32_t *bits, *some;
@@ -39,10 +48,13 @@ typedef struct rti_set_scratch {
     uint32_t leaving_count, leaving_capacity, leaving_characters_capacity;
     uint32_t *keys; // of threads (mask.c)
     uint32_t keys_capacity;
+    rti_mask_place *places;
+    uint32_t place_count, place_capacity;
     struct rti_set_walk *walk; // a set that is being made in steps
 } rti_set_scratch;
 
 bool rti_set_scratch_keys(rti_machine *m, rti_set_scratch *s, uint32_t count);
+bool rti_set_scratch_places(rti_machine *m, rti_set_scratch *s, uint32_t count);
 void rti_set_scratch_end(rti_machine *m, rti_set_scratch *s);
 
 // The set of a string thread (between two characters) at a place in the trie, built if need be. NULL after a failure.

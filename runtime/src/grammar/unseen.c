@@ -86,11 +86,11 @@ static bool unseen_string(search *s, const rti_thread *t, int length)
 }
 
 // Whether repeats could be all that is left: the automaton has few strings left, or the bound on the length is near.
-bool rti_string_may_run_out(const rti_machine *m, const rti_thread *t)
+bool rti_string_may_run_out(rti_machine *m, const rti_thread *t)
 {
     if (t->h == 0 || m->frames[t->frame].seen_keys == 0) return false;
     const rti_terminal *x = &m->g->terminals[t->a];
-    if (rti_lexer_at(x->lexer, t->b)->few <= m->seen[m->frames[t->frame].seen_keys].length) return true;
+    if (rti_machine_few(m, x->lexer, t->b) <= m->seen[m->frames[t->frame].seen_keys].length) return true;
     if (!x->counts || x->high == RTI_NO_MAXIMUM || x->lexer->term == RTI_REGEX_ALL) return false;
     return x->high - t->n <= m->seen[m->frames[t->frame].seen_keys].length + RTI_NEAR_END;
 }

@@ -13,7 +13,7 @@ bool rti_unseen_literal(rti_machine *m, uint32_t list, uint32_t place, uint64_t 
 bool rti_unseen_number(rti_machine *m, uint32_t list, const rti_thread *thread);    // after at least one more byte
 bool rti_unseen_string(rti_machine *m, const rti_thread *thread);
 bool rti_unseen_value(rti_machine *m, uint32_t list, const rti_node *node);
-bool rti_string_may_run_out(const rti_machine *m, const rti_thread *thread);
+bool rti_string_may_run_out(rti_machine *m, const rti_thread *thread);
 
 // Of machine.c and machine_strings.c: one byte of a number, one character of a string, without asking whether it leads on.
 bool rti_number_byte(rti_machine *m, const rti_thread *t, uint32_t automaton, uint32_t state, uint8_t byte, rti_thread *next);

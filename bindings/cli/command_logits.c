@@ -1,6 +1,7 @@
 // repartee logits: what a model gives for known tokens, as float32 rows in an .npy file.
 // SPDX-License-Identifier: MIT
 #include "commands.h"
+#include "frames.h"
 #include "options.h"
 #include "shared.h"
 
@@ -11,7 +12,7 @@ typedef struct logits_options {
     model_options model;
     const char *ids, *out, *kv;
     int64_t at, rows;
-    bool all;
+    bool all, json;
 } logits_options;
 
 static rt_kv_type kv_type(const logits_options *o)
@@ -49,8 +50,38 @@ static int evaluate(const logits_options *o, rt_context *context, const rt_token
     return exit_code;
 }
 
+// Memory of this process that is in use, in bytes; 0 where the system does not tell.
+static double resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    double kilobytes = 0;
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "RssAnon: %lf", &kilobytes) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kilobytes * 1024;
+}
+
+typedef struct measured {
+    uint64_t context_bytes; // that rt_context_memory foretold
+    double resident_before, resident_after, seconds;
+} measured;
+
+static int report(const measured *m, const rt_model_info *info, size_t count)
+{
+    json_t *out = json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "tokens", (json_int_t)count, "context_bytes",
+                            (json_int_t)m->context_bytes, "kv_bytes_per_token_f16", (json_int_t)info->kv_bytes_per_token,
+                            "resident_before_context", json_figure(m->resident_before), "resident_growth",
+                            json_figure(m->resident_after - m->resident_before), "seconds", json_figure(m->seconds),
+                            "tokens_per_second", json_figure((double)count / m->seconds));
+    return print_json(out) ? EXIT_DONE : failure("logits", "cannot write to stdout");
+}
+
 static int run(const logits_options *o, rt_model *model, const rt_token *ids, size_t count)
 {
+    measured m = {.resident_before = resident_bytes()};
     rt_model_info info;
     rt_model_get_info(model, &info);
     rt_context_def def = rt_default_context_def();
@@ -64,19 +95,41 @@ static int run(const logits_options *o, rt_model *model, const rt_token *ids, si
     def.kv_type = kv_type(o);
     def.worker_count = o->model.threads > 1 ? (int32_t)o->model.threads - 1 : 0;
     rt_context *context;
-    if (rt_context_create(&def, &context) != RT_OK)
+    if (rt_context_memory(&def, &m.context_bytes) != RT_OK || rt_context_create(&def, &context) != RT_OK)
         return failure("logits", NULL);
     npy_writer writer;
     int exit_code;
     if (!npy_begin(&writer, o->out, o->all ? count : 1, (uint64_t)info.vocab_size)) {
         exit_code = failure("logits", "%s: cannot be written", o->out);
     } else {
+        uint64_t start = clock_ns();
         exit_code = evaluate(o, context, ids, count, (uint64_t)info.vocab_size, &writer);
+        m.seconds = (double)(clock_ns() - start) * 1e-9;
+        m.resident_after = resident_bytes();
         if (!npy_end(&writer) && exit_code == EXIT_DONE)
             exit_code = failure("logits", "%s: cannot be written", o->out);
     }
     rt_context_destroy(context);
-    return exit_code;
+    return exit_code == EXIT_DONE && o->json ? report(&m, &info, count) : exit_code;
+}
+
+// The ids themselves, or those in the file behind an @. NULL: `problem` says why.
+static rt_token *read_ids(const char *ids, size_t *count, char problem[128])
+{
+    if (ids[0] != '@')
+        return parse_id_list(ids, count, 0, INT32_MAX, problem);
+    FILE *file = fopen(ids + 1, "rb");
+    size_t size;
+    char *text = file ? read_all(file, &size) : NULL;
+    if (file)
+        fclose(file);
+    if (!text) {
+        snprintf(problem, 128, "%.90s: cannot be read", ids + 1);
+        return NULL;
+    }
+    rt_token *tokens = parse_id_list(text, count, 0, INT32_MAX, problem);
+    free(text);
+    return tokens;
 }
 
 int command_logits(int argc, char **argv)
@@ -84,7 +137,7 @@ int command_logits(int argc, char **argv)
     logits_options o = {.model = {.threads = 1}, .rows = 64};
     const option options[] = {
         MODEL_OPTIONS(o.model),
-        {"ids", OPTION_TEXT, &o.ids, "\"1,2,3\"", "the tokens", 0, 0},
+        {"ids", OPTION_TEXT, &o.ids, "\"1,2,3\"", "the tokens, or @FILE with such a list in it", 0, 0},
         {"at", OPTION_INTEGER, &o.at, "POS", "position of the first token, the cache before it empty; default 0", 0,
          1 << 30},
         {"all", OPTION_FLAG, &o.all, "", "a row for each token; without it: for the last one", 0, 0},
@@ -93,6 +146,7 @@ int command_logits(int argc, char **argv)
          0},
         {"rows", OPTION_INTEGER, &o.rows, "N", "tokens in one pass, default 64 (changes no bit)", 1, RT_MAX_PASS_ROWS},
         {"out", OPTION_TEXT, &o.out, "FILE.npy", "where the rows go: float32, [rows, vocabulary]", 0, 0},
+        {"json", OPTION_FLAG, &o.json, "", "one JSON object: time, and memory as foretold and as taken", 0, 0},
     };
     command_line line = {"logits",
                          "--model FILE --ids \"1,2,3\" [--at POS] [--all] [--exact] --out FILE.npy",
@@ -111,7 +165,7 @@ int command_logits(int argc, char **argv)
     rt_model *model;
     size_t count;
     char problem[128];
-    rt_token *ids = parse_id_list(o.ids, &count, 0, INT32_MAX, problem);
+    rt_token *ids = read_ids(o.ids, &count, problem);
     if (!ids)
         return usage_error("logits", "--ids: %s", problem);
     exit_code = open_model("logits", &o.model, &model);

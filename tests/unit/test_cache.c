@@ -257,6 +257,16 @@ static void test_snapshot_comes_back_and_damage_is_refused(void **state)
         rt_sequence none;
         assert_int_equal(rti_cache_restore(&f.cache, damaged, size, &none), RT_ERROR_BAD_FILE);
     }
+    rt_sequence stranger;
+    f.cache.def.fingerprint ^= 1; // another model, or another RoPE
+    assert_int_equal(rti_cache_restore(&f.cache, bytes, size, &stranger), RT_ERROR_BAD_FILE);
+    assert_non_null(strstr(rt_error_message(), "another model"));
+    f.cache.def.fingerprint ^= 1;
+    rt_kv_type kv_type = f.cache.def.kv_type;
+    f.cache.def.kv_type = kv_type == RT_KV_F16 ? RT_KV_Q8_0 : RT_KV_F16;
+    assert_int_equal(rti_cache_restore(&f.cache, bytes, size, &stranger), RT_ERROR_BAD_FILE);
+    assert_non_null(strstr(rt_error_message(), "type"));
+    f.cache.def.kv_type = kv_type;
     for (size_t cut = 0; cut < size; cut += 7) {
         rt_sequence none;
         assert_int_equal(rti_cache_restore(&f.cache, bytes, cut, &none), RT_ERROR_BAD_FILE);

@@ -299,6 +299,58 @@ static void test_oldest_turns_leave(void **state)
     rp_world_destroy(world);
 }
 
+static const char *numbered_line(char buffer[96], int i)
+{
+    snprintf(buffer, 96, "Line number %d takes some room in the prompt, so that it fills up.", i);
+    return buffer;
+}
+
+static rp_character_id create_greedy(rp_world *world)
+{
+    rp_character_def def = rp_default_character_def();
+    def.name = "A";
+    def.persona = "Somebody who talks.";
+    def.max_reply_tokens = 40;
+    def.sampler.temperature = 0;
+    rp_character_id id;
+    assert_int_equal(rp_character_create(world, &def, &id), RT_OK);
+    return id;
+}
+
+// What is left after turns were forgotten is lore, persona and the newest turns whole: the same prompt, to the token, as
+// that of a character who never had the others.
+static void test_what_stays_is_whole(void **state)
+{
+    (void)state;
+    enum { TURNS = 24 };
+    rp_world_def def = small_world();
+    rp_world *world = create_world(&def);
+    rp_character_id a = create_greedy(world);
+    char line[96];
+    static char replies[TURNS][8192];
+    int32_t forgotten = 0;
+    for (int i = 0; i < TURNS || forgotten == 0; i++) {
+        assert_true(i < TURNS);
+        heard h = listen(world, say(world, a, numbered_line(line, i)), RP_BUDGET_UNLIMITED, 10);
+        assert_int_equal(h.last.kind, RP_EVENT_TURN_DONE);
+        snprintf(replies[i], sizeof replies[i], "%s", h.whole);
+        forgotten += h.trimmed;
+        // Each turn counted from the event on: none is cut in half, none is left out.
+        rp_world *other = create_world(&def);
+        rp_character_id b = create_greedy(other);
+        for (int k = forgotten; k < i; k++) {
+            char earlier[96];
+            assert_int_equal(rp_character_add_history(other, b, numbered_line(earlier, k), replies[k]), RT_OK);
+        }
+        heard fresh = listen(other, say(other, b, line), RP_BUDGET_UNLIMITED, 10);
+        assert_int_equal(fresh.trimmed, 0);
+        assert_int_equal(fresh.last.prompt_tokens, h.last.prompt_tokens);
+        assert_string_equal(fresh.whole, h.whole);
+        rp_world_destroy(other);
+    }
+    rp_world_destroy(world);
+}
+
 static void test_history_by_hand(void **state)
 {
     (void)state;
@@ -464,6 +516,7 @@ int main(void)
         cmocka_unit_test(test_turns_of_a_character_wait_in_order),
         cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_oldest_turns_leave),
+        cmocka_unit_test(test_what_stays_is_whole),
         cmocka_unit_test(test_history_by_hand),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_warm_prompts_are_reused),

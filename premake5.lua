@@ -111,7 +111,7 @@ workspace "repartee"
         linkoptions { "-fsanitize=address,undefined" }
     filter {}
 
-for _, folder in ipairs { "runtime", "runtime/src/backend/cuda", "middleware", "bindings/lua", "bindings/cli", "demo", "tests" } do
+for _, folder in ipairs { "runtime", "runtime/src/backend/cuda", "middleware", "bindings/lua", "bindings/load", "bindings/cli", "demo", "tests" } do
     if os.isfile(path.join(folder, "premake5.lua")) then
         include(folder)
     end

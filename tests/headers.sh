@@ -8,11 +8,11 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 failed=0
 count=0
-include="-Iruntime/include -Imiddleware/include -Ibindings/lua/include"
+include="-Iruntime/include -Imiddleware/include -Ibindings/lua/include -Ibindings/load/include"
 warnings="-Wall -Wextra -pedantic -Werror -fsyntax-only"
 external=$(pkg-config --cflags-only-I lua5.4 | sed 's/-I/-isystem /g')
 
-for header in $(find runtime/include middleware/include bindings/lua/include -name '*.h' | sort); do
+for header in $(find runtime/include middleware/include bindings/lua/include bindings/load/include -name '*.h' | sort); do
     printf '#include "%s"\n#include "%s"\n' "$PWD/$header" "$PWD/$header" >"$folder/twice.c"
     cp "$folder/twice.c" "$folder/twice.cpp"
     count=$((count + 1))

@@ -11,10 +11,12 @@ local layers = {
         private = { "bindings/lua/src", "bindings/lua" }, public = "bindings/lua/include",
         sees = { "middleware", "runtime" },
     },
+    ["bindings/load"] = { private = { "bindings/load/src" }, public = "bindings/load/include", sees = {} },
     ["bindings/cli"] = {
-        private = { "bindings/cli/src", "bindings/cli" }, sees = { "bindings/lua", "middleware", "runtime" },
+        private = { "bindings/cli/src", "bindings/cli" },
+        sees = { "bindings/lua", "bindings/load", "middleware", "runtime" },
     },
-    demo = { private = { "demo/src", "demo" }, sees = { "bindings/lua", "middleware", "runtime" } },
+    demo = { private = { "demo/src", "demo" }, sees = { "bindings/lua", "bindings/load", "middleware", "runtime" } },
 }
 
 -- Libraries that only some may know. Everything else between angle brackets is free.

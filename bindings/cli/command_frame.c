@@ -1,8 +1,10 @@
 // repartee frame: a recorded game's frames, with characters talking in what the game leaves of them.
 // SPDX-License-Identifier: MIT
 #include "commands.h"
+#include "frame_load.h"
 #include "options.h"
-#include "stage.h"
+
+#include "repartee_load/gpu_load.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -171,20 +173,27 @@ static json_t *report(const play *p, const cast *c, const figures *f)
 
 int command_frame(int argc, char **argv)
 {
-    play p = {.stage = {.model = {.threads = 1}, .characters = 8, .fps = 60}, .frames = 1800, .guard = 30};
+    play p = {.stage = {.model = {.threads = 1}, .fps = 60}, .guard = 30};
+    load_play load = {.stage = &p.stage};
     const option options[] = {
         STAGE_OPTIONS(p.stage),
         {"trace", OPTION_TEXT, &p.trace, "FILE.csv", "render times in milliseconds, one a line, first column", 0, 0},
-        {"frames", OPTION_INTEGER, &p.frames, "N", "frames of the trace, default 1800 (each is played twice)", 1,
+        {"frames", OPTION_INTEGER, &p.frames, "N", "frames of the trace, default 1800 (each is played twice); of each run beside a load, 600", 1,
          10000000},
         {"guard", OPTION_INTEGER, &p.guard, "US", "kept free at the end of each frame, default 30", 0, 100000},
         {"paced", OPTION_FLAG, &p.paced, "", "the pacer finds the budget from frame times, not the game", 0, 0},
+        {"gpu-load", OPTION_NUMBER, &load.weight_ms, "MS", "draw so many milliseconds of OpenGL a frame, instead of a trace", 0.1,
+         GPU_LOAD_MOST_MS},
+        {"frames-to", OPTION_TEXT, &load.frames_path, "FILE.csv", "beside a load: every frame's time", 0, 0},
+        {"picture", OPTION_TEXT, &load.picture_path, "FILE.ppm", "beside a load: what is drawn", 0, 0},
     };
     command_line line = {
         "frame",
-        "--trace FILE.csv [--characters N] [--model FILE] [--frames N] [--fps N] [--json]",
+        "--trace FILE.csv|--gpu-load MS [--characters N] [--model FILE] [--frames N] [--fps N] [--json]",
         "Plays a recorded game's frames, a spin in place of its rendering, with characters talking in the time\n"
-        "that is left. The same frames with spins in place of the characters are the machine's own noise.",
+        "that is left. The same frames with spins in place of the characters are the machine's own noise.\n"
+        "With --gpu-load the frames are really drawn, on the GPU that computes: alone, with 1, 8 and 32 characters\n"
+        "(or --characters) whose budget the pacer finds, and beside a decode loop that knows no budget.",
         options,
         OPTION_COUNT(options),
         0,
@@ -194,8 +203,18 @@ int command_frame(int argc, char **argv)
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;
-    if (!p.trace)
-        return usage_error("frame", "--trace is needed");
+    if (!p.trace == !load.weight_ms)
+        return usage_error("frame", "one of --trace and --gpu-load is needed");
+    if (load.weight_ms > 0) {
+        if (p.stage.clock || p.paced)
+            return usage_error("frame", "beside --gpu-load frames are always paced, and by the wall's clock");
+        load.frames = p.frames ? p.frames : 600;
+        return frame_load_play(&load);
+    }
+    if (load.frames_path || load.picture_path)
+        return usage_error("frame", "--frames-to and --picture go with --gpu-load");
+    p.frames = p.frames ? p.frames : 1800;
+    p.stage.characters = p.stage.characters ? p.stage.characters : 8;
     size_t count;
     double *times = read_trace(p.trace, &count);
     if (!times)

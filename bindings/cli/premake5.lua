@@ -7,5 +7,6 @@ if #sources > 0 then
     repartee_project("repartee", "ConsoleApp")
         files(sources)
         includedirs { ".", "src" }
+        uses_load()
         uses_lua()
 end

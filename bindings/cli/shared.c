@@ -54,6 +54,8 @@ int open_model(const char *command, const model_options *options, rt_model **mod
         return usage_error(command, "--isa: '%s' is unknown", options->isa);
     if (!rt_isa_supported(def.isa))
         return failure(command, "--isa: this processor has no %s", options->isa);
+    const char *plugin = getenv("REPARTEE_CUDA_PLUGIN");
+    def.cuda_library = plugin && plugin[0] ? plugin : NULL;
     if (options->backend && strcmp(options->backend, "cuda") == 0)
         def.backend = RT_BACKEND_CUDA;
     if (options->backend && strcmp(options->backend, "auto") == 0)

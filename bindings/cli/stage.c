@@ -115,11 +115,16 @@ void cast_destroy(cast *c)
 
 int stage_begin(stage *s, const char *command, const stage_options *options)
 {
+    rt_model *model;
     *s = (stage){.command = command};
+    int exit_code = open_model(command, &options->model, &model);
+    return exit_code == EXIT_DONE ? stage_begin_with(s, command, options, model) : exit_code;
+}
+
+int stage_begin_with(stage *s, const char *command, const stage_options *options, rt_model *model)
+{
+    *s = (stage){.command = command, .model = model};
     frames_use_clock(options->clock);
-    int exit_code = open_model(command, &options->model, &s->model);
-    if (exit_code != EXIT_DONE)
-        return exit_code;
     rp_world_def def = rp_default_world_def();
     def.host = cli_host();
     def.model = s->model;

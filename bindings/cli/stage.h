@@ -47,6 +47,8 @@ typedef struct stage {
 } stage;
 // Opens the model and fills the world. Returns the exit code; what it could not do is said.
 int stage_begin(stage *stage, const char *command, const stage_options *options);
+// The same with a model that is open already, whose reference it takes.
+int stage_begin_with(stage *stage, const char *command, const stage_options *options, rt_model *model);
 // Prints the figures (takes the reference), unless a turn has failed. Returns the exit code.
 int stage_report(const stage *stage, const stage_options *options, json_t *figures);
 void stage_end(stage *stage); // after stage_begin, whatever came of it

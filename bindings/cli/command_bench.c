@@ -20,6 +20,7 @@ static const struct {
     {"mask", command_mask, "JSON Schemas to masks: right or wrong, and how fast"},
     {"tokens", command_bench_tokens, "text to tokens and back"},
     {"cache", command_bench_cache, "the key-value cache: forks, shared prefixes, snapshots"},
+    {"device", command_bench_device, "what the GPU itself can do: copies and bare cuBLAS products"},
 };
 
 int command_bench(int argc, char **argv)

@@ -1,7 +1,7 @@
 // repartee bench model: tokens a second of prompts and replies, alone, behind a long context, and several at once.
 //
 // pp128 and pp512: a prompt of so many tokens. tg64: 64 tokens one by one from an empty context; tg64_d512: behind 512.
-// batch8, batch32: so many sequences, 32 tokens each, decoded together. Logits are computed for every token that is
+// batch2 to batch32: so many sequences, 32 tokens each, decoded together (8 and 32 unless --only names others). Logits are computed for every token that is
 // decoded and for the last of a prompt; nothing is sampled. Each figure is the median of the runs.
 //
 // SPDX-License-Identifier: MIT
@@ -81,11 +81,13 @@ typedef struct measurement {
     const char *name;
     int32_t prompt, batch, steps; // prompt tokens, then `steps` tokens of each of `batch` sequences
     bool times_prompt;
+    bool on_request; // only where --only names it
 } measurement;
 
 static const measurement measurements[] = {
-    {"pp128", 128, 0, 0, true}, {"pp512", 512, 0, 0, true},    {"tg64", 0, 1, 64, false},
-    {"tg64_d512", 512, 1, 64, false}, {"batch8", 0, 8, 32, false}, {"batch32", 0, 32, 32, false},
+    {"pp128", 128, 0, 0, true, false},      {"pp512", 512, 0, 0, true, false},   {"tg64", 0, 1, 64, false, false},
+    {"tg64_d512", 512, 1, 64, false, false}, {"batch2", 0, 2, 32, false, true},   {"batch4", 0, 4, 32, false, true},
+    {"batch8", 0, 8, 32, false, false},      {"batch16", 0, 16, 32, false, true}, {"batch32", 0, 32, 32, false, false},
 };
 
 // Tokens a second of one run; negative: failed.
@@ -109,13 +111,14 @@ static double run_once(model_bench *b, const measurement *m)
                            : (double)(m->batch * m->steps) / ((double)(end - middle) * 1e-9);
 }
 
-static bool is_wanted(const model_bench *b, const char *name)
+static bool is_wanted(const model_bench *b, const measurement *m)
 {
+    const char *name = m->name;
     size_t length = strlen(name);
     for (const char *at = b->only; at && (at = strstr(at, name)); at += length)
         if ((at == b->only || at[-1] == ',') && (at[length] == ',' || !at[length]))
             return true;
-    return !b->only;
+    return !b->only && !m->on_request;
 }
 
 static int measure(model_bench *b)
@@ -124,7 +127,7 @@ static int measure(model_bench *b)
     for (size_t i = 0; i < sizeof measurements / sizeof measurements[0]; i++) {
         const measurement *m = &measurements[i];
         samples s = {0};
-        if (!is_wanted(b, m->name))
+        if (!is_wanted(b, m))
             continue;
         for (int64_t run = -1; run < b->runs; run++) { // the first warms up
             double speed = run_once(b, m);
@@ -165,7 +168,7 @@ int command_bench_model(int argc, char **argv)
     const option options[] = {
         MODEL_OPTIONS(b.model),
         {"precision", OPTION_CHOICE, &b.precision, "fast|exact", "of activations, default fast", 0, 0},
-        {"only", OPTION_TEXT, &b.only, "NAMES", "of pp128,pp512,tg64,tg64_d512,batch8,batch32", 0, 0},
+        {"only", OPTION_TEXT, &b.only, "NAMES", "of pp128,pp512,tg64,tg64_d512,batch2,batch4,batch8,batch16,batch32", 0, 0},
         {"runs", OPTION_INTEGER, &b.runs, "N", "the median of these counts, default 5", 1, 1000},
         {"json", OPTION_FLAG, &b.json, "", "one JSON object", 0, 0},
     };

@@ -15,6 +15,7 @@ int command_bench_model(int argc, char **argv);
 int command_bench_frame(int argc, char **argv);
 int command_bench_tokens(int argc, char **argv);
 int command_bench_cache(int argc, char **argv);
+int command_bench_device(int argc, char **argv);
 int command_frame(int argc, char **argv);
 int command_synth(int argc, char **argv);
 int command_quantize(int argc, char **argv);

@@ -399,6 +399,122 @@ static void test_the_same_bits_however_it_is_cut(void **state)
     }
 }
 
+// ---------------------------------------------------------------------------------------------------------------------
+// sample_row: the CPU sampler's token, from the same logits
+// ---------------------------------------------------------------------------------------------------------------------
+
+static uint32_t below(synthetic *s, uint32_t count)
+{
+    return synthetic_random(s) % count;
+}
+
+static void random_request(synthetic *s, int32_t vocabulary, rt_sampler_def *def, rt_token *history, uint32_t *mask, rt_sample_request *request)
+{
+    static const float temperatures[] = {0.0f, 0.7f, 1.0f, 4.0f}, top_ps[] = {1.0f, 0.9f, 0.3f}, min_ps[] = {0.0f, 0.05f, 0.5f},
+                       penalties[] = {1.0f, 1.3f, 0.8f};
+    static const int32_t top_ks[] = {1, 2, 5, 40, 256, 0, 300};
+    *def = (rt_sampler_def){.temperature = temperatures[below(s, 4)], .top_k = top_ks[below(s, 7)], .top_p = top_ps[below(s, 3)],
+                            .min_p = min_ps[below(s, 3)], .repetition_penalty = penalties[below(s, 3)],
+                            .repetition_window = (int32_t)below(s, 65), .seed = synthetic_random(s)};
+    for (int i = 0; i < 80; i++) history[i] = (rt_token)below(s, (uint32_t)vocabulary + 3) - 1; // some are none
+    const uint32_t kind = below(s, 6);
+    for (int32_t i = 0; i < (vocabulary + 31) / 32; i++) mask[i] = kind == 0 ? 0 : synthetic_random(s) & synthetic_random(s);
+    if (kind == 1) {
+        memset(mask, 0, (size_t)(vocabulary + 31) / 32 * sizeof *mask);
+        mask[(vocabulary - 1) / 32] = 1u << (vocabulary - 1) % 32;
+    }
+    *request = (rt_sample_request){.sampler = def, .step = below(s, 1000), .history = history, .history_count = (int32_t)below(s, 81),
+                                   .mask = kind > 3 ? NULL : mask};
+}
+
+static void test_tokens_are_those_of_the_cpu(void **state)
+{
+    (void)state;
+    static const int32_t vocabularies[] = {1, 33, 777};
+    static float logits[4 * 777];
+    static uint8_t scratch[777 * 8];
+    for (size_t v = 0; v < RTI_COUNT(vocabularies); v++) {
+        const int32_t vocabulary = vocabularies[v];
+        synthetic s;
+        synthetic_def def = {.type = RTI_TYPE_F32, .output_type = RTI_TYPE_F32, .hidden = 32, .heads = 1, .kv_heads = 1, .head_size = 16,
+                             .feed_forward = 16, .vocabulary = vocabulary, .rotated = 16, .embedding_scale = 1.0f};
+        synthetic_create(&s, &def);
+        s.network.layer_count = 1;
+        float *output = (float *)s.network.output.data;
+        for (int32_t row = 1; row < vocabulary; row++) // every third token as likely as the one before
+            if (row % 3 == 0) memcpy(output + row * 32, output + (row - 1) * 32, 32 * sizeof(float));
+        for (int32_t c = 0; c < 32 && vocabulary > 32; c++) output[20 * 32 + c] = NAN;
+        machine m = machine_open(rti_backend_cuda(NULL, test_cuda_plugin()), &s.network, RT_PRECISION_EXACT, RT_KV_F32);
+        static const uint32_t blocks[2] = {3, 1};
+        begin(&m, 4, 0, 0, blocks, vocabulary);
+        run(&m, RT_PART_EMBED, 0, 0);
+        run(&m, RT_PART_LOGITS, 0, 0);
+        for (int i = 0; i < 400 / STRIDE; i++) {
+            rt_sampler_def sampler;
+            rt_token history[80], expected, found;
+            uint32_t mask[25];
+            rt_sample_request request;
+            random_request(&s, vocabulary, &sampler, history, mask, &request);
+            rt_result result = m.backend->sample(m.device, 0, i % 4, &request, &found);
+            const float *row;
+            assert_int_equal(m.backend->logits(m.device, 0, i % 4, &row), RT_OK);
+            assert_int_equal(rt_sample(row, vocabulary, &request, scratch, &expected), result);
+            if (expected != found)
+                fail_msg("%d tokens, request %d: %d instead of %d (temperature %g, top_k %d)", vocabulary, i, found, expected,
+                         (double)sampler.temperature, sampler.top_k);
+        }
+        finish(&m, 4, vocabulary, logits);
+        machine_close(&m);
+        synthetic_destroy(&s);
+    }
+}
+
+// What was queued and is dropped does nothing, without anybody waiting for it; the next pass runs.
+static void test_a_dropped_pass_does_nothing(void **state)
+{
+    (void)state;
+    const rti_emulation_faults *faults = test_cuda_faults();
+    if (!faults) skip(); // a real stream cannot be held
+    layers_case c = cases[0];
+    uint32_t blocks[BLOCKS];
+    for (uint32_t i = 0; i < BLOCKS; i++) blocks[i] = i;
+    synthetic s;
+    synthetic_create(&s, &c.def);
+    machine m = machine_open(rti_backend_cuda(NULL, test_cuda_plugin()), &s.network, RT_PRECISION_FAST, c.kv);
+    fill_cache(&s, &m, &m, c.kv, blocks);
+    const size_t size = (size_t)m.backend->block_bytes(m.device);
+    uint8_t *before = malloc(size), *after = malloc(size);
+    assert_int_equal(m.backend->block_read(m.device, 0, before), RT_OK);
+    const int64_t waiting = faults->calls(RTI_EMULATED_SYNCHRONISING);
+    faults->hold_streams(true);
+    begin(&m, c.rows, 0, 0, blocks, c.def.vocabulary);
+    rt_part parts[6] = {{.kind = RT_PART_EMBED, .unit_end = 1, .unit_count = 1}};
+    for (int i = 1; i < 6; i++) {
+        parts[i].kind = (rt_part_kind)i;
+        parts[i].unit_count = parts[i].unit_end = m.backend->part_units(m.device, 0, parts[i].kind, 0);
+    }
+    assert_int_equal(m.backend->run(m.device, 0, parts, 6), RT_OK);
+    bool idle = true;
+    uint64_t elapsed;
+    assert_int_equal(m.backend->poll(m.device, 0, &idle, &elapsed), RT_OK);
+    assert_false(idle);
+    m.backend->cancel(m.device, 0);
+    m.backend->pass_end(m.device, 0);
+    assert_int_equal(faults->calls(RTI_EMULATED_SYNCHRONISING), waiting);
+    faults->hold_streams(false);
+    assert_int_equal(m.backend->block_read(m.device, 0, after), RT_OK);
+    assert_memory_equal(before, after, size);
+    begin(&m, c.rows, 0, 0, blocks, c.def.vocabulary);
+    run(&m, RT_PART_EMBED, 0, 0);
+    run_layer(&m, 0, 0);
+    assert_int_equal(m.backend->block_read(m.device, 0, after), RT_OK);
+    assert_memory_not_equal(before, after, size);
+    free(before);
+    free(after);
+    machine_close(&m);
+    synthetic_destroy(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +522,8 @@ int main(void)
         cmocka_unit_test(test_quantised_products_are_exact),
         cmocka_unit_test(test_layers_part_by_part),
         cmocka_unit_test(test_the_same_bits_however_it_is_cut),
+        cmocka_unit_test(test_tokens_are_those_of_the_cpu),
+        cmocka_unit_test(test_a_dropped_pass_does_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,16 @@ static __device__ __forceinline__ float rti_tanhf(float x)
     return x < 0.0f ? -t : t;
 }
 
+// A value that all lanes of a warp have, even if it changes in memory while they read.
+static __device__ __forceinline__ bool rti_warp_uniform(bool value)
+{
+#if defined(RTI_CUDA_EMULATION)
+    return value; // nothing changes while an emulated kernel runs
+#else
+    return __shfl_sync(RTI_FULL_WARP, (int)value, 0) != 0;
+#endif
+}
+
 // Sum over a warp as a tree: the same in every lane.
 static __device__ __forceinline__ float rti_warp_sum(float value)
 {
@@ -108,9 +118,14 @@ static __device__ __forceinline__ void rti_round_block(float value, int lane, si
     }
 }
 
+// Whether the pass is to be dropped; the same in all lanes of a warp. The stop flag lies across the bus: one thread of a kernel
+// looks there, all others at the copy that it leaves for those who come after.
 static __device__ __forceinline__ bool rti_stopped(const rti_pass_rows &rows)
 {
-    return *rows.stop != 0;
+    unsigned number = rows.header->number;
+    bool is_stopped = rti_warp_uniform(*(volatile unsigned *)rows.stopped == number);
+    if ((threadIdx.x | blockIdx.x | blockIdx.y | blockIdx.z) == 0 && *rows.stop == number) *rows.stopped = number;
+    return is_stopped;
 }
 
 #endif

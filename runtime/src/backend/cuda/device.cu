@@ -99,10 +99,28 @@ static size_t carve_pinned(uint8_t *base, const slot_shape &s, rti_cuda_slot *sl
 {
     carver c = {base, 0};
     rti_pass_rows nowhere = rti_pass_rows();
-    slot->host_stop = (volatile int *)carve(&c, sizeof(int));
+    slot->host_stop = (volatile unsigned *)carve(&c, sizeof(unsigned));
     slot->host_inputs = (uint8_t *)carve(&c, carve_inputs(NULL, s, &nowhere));
     slot->host_tables = (unsigned *)carve(&c, s.rows * (size_t)s.table_size * sizeof(unsigned));
     slot->host_logits = (float *)carve(&c, s.logits * s.vocab * sizeof(float));
+    return c.used;
+}
+
+// What drawing a token needs.
+static size_t carve_shared(uint8_t *base, const slot_shape &s, rti_device *d)
+{
+    carver c = {base, 0};
+    d->adjusted = (float *)carve(&c, s.vocab * sizeof(float));
+    d->mask = (unsigned *)carve(&c, (s.vocab + 31) / 32 * sizeof(unsigned));
+    d->drawn = (int *)carve(&c, sizeof(int));
+    return c.used;
+}
+
+static size_t carve_shared_pinned(uint8_t *base, const slot_shape &s, rti_device *d)
+{
+    carver c = {base, 0};
+    d->host_mask = (unsigned *)carve(&c, (s.vocab + 31) / 32 * sizeof(unsigned));
+    d->host_drawn = (int *)carve(&c, sizeof(int));
     return c.used;
 }
 
@@ -110,7 +128,8 @@ rt_result rti_cuda_device_memory(const rti_device_def *def, uint64_t *bytes)
 {
     slot_shape shape = shape_of(def);
     rti_cuda_slot nothing = rti_cuda_slot();
-    *bytes = (uint64_t)def->max_passes * carve_slot(NULL, shape, &nothing);
+    rti_device no_device = rti_device();
+    *bytes = (uint64_t)def->max_passes * carve_slot(NULL, shape, &nothing) + carve_shared(NULL, shape, &no_device);
     *bytes += (uint64_t)def->block_count * block_bytes_of(def->weights->network, def->kv_type);
     return RT_OK;
 }
@@ -131,10 +150,25 @@ static rt_result create_slot(rti_device *d, const slot_shape &shape, int i)
     *slot->host_stop = 0;
     void *stop = NULL;
     result = rti_cuda_check(&d->host, cudaHostGetDevicePointer(&stop, (void *)slot->host_stop, 0), "mapped memory");
-    slot->rows.stop = (const volatile int *)stop;
+    slot->rows.stop = (const volatile unsigned *)stop;
+    slot->rows.stopped = (unsigned *)&slot->rows.header->stopped;
     if (result == RT_OK) result = rti_cuda_check(&d->host, cudaEventCreateWithFlags(&slot->begin, cudaEventDefault), "an event");
     if (result == RT_OK) result = rti_cuda_check(&d->host, cudaEventCreateWithFlags(&slot->end, cudaEventDefault), "an event");
+    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaEventCreateWithFlags(&slot->sent, cudaEventDisableTiming), "an event");
     return result;
+}
+
+static rt_result create_shared(rti_device *d, const slot_shape &shape)
+{
+    void **memory = &d->device_memory[RT_MAX_PASSES], **pinned = &d->pinned_memory[RT_MAX_PASSES];
+    size_t bytes = carve_shared(NULL, shape, d), pinned_bytes = carve_shared_pinned(NULL, shape, d);
+    rt_result result = rti_cuda_check(&d->host, cudaMalloc(memory, bytes), "memory to draw tokens in");
+    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaHostAlloc(pinned, pinned_bytes, cudaHostAllocMapped), "pinned memory");
+    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaEventCreateWithFlags(&d->result_ready, cudaEventDisableTiming), "an event");
+    if (result != RT_OK) return result;
+    carve_shared((uint8_t *)*memory, shape, d);
+    carve_shared_pinned((uint8_t *)*pinned, shape, d);
+    return RT_OK;
 }
 
 static rt_result create_stream(rti_device *d)
@@ -169,6 +203,7 @@ rt_result rti_cuda_device_create(const rti_device_def *def, rti_device **out)
     if (result == RT_OK)
         result = rti_cuda_check(&d->host, cudaMalloc((void **)&d->cache, (size_t)d->block_count * d->block_bytes), "the key-value cache");
     for (int i = 0; i < d->max_passes && result == RT_OK; i++) result = create_slot(d, shape, i);
+    if (result == RT_OK) result = create_shared(d, shape);
     if (result == RT_OK) result = rti_cuda_graphs_create(d);
     if (result != RT_OK) {
         rti_cuda_device_destroy(d);
@@ -186,6 +221,10 @@ void rti_cuda_device_destroy(rti_device *d)
     for (int i = 0; i < RT_MAX_PASSES; i++) {
         if (d->slots[i].begin) cudaEventDestroy(d->slots[i].begin);
         if (d->slots[i].end) cudaEventDestroy(d->slots[i].end);
+        if (d->slots[i].sent) cudaEventDestroy(d->slots[i].sent);
+    }
+    if (d->result_ready) cudaEventDestroy(d->result_ready);
+    for (int i = 0; i <= RT_MAX_PASSES; i++) {
         if (d->pinned_memory[i]) cudaFreeHost(d->pinned_memory[i]);
         if (d->device_memory[i]) cudaFree(d->device_memory[i]);
     }

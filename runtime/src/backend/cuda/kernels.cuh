@@ -67,11 +67,14 @@ struct rti_activations {
 struct rti_pass_header {
     int row_count;
     int logits_count;
+    unsigned number;  // of the pass, never 0
+    unsigned stopped; // the same once the pass is to be dropped: what kernels read, where `stop` is far away
 };
 
 struct rti_pass_rows { // arrays of max_rows in device memory
     const rti_pass_header *header;
-    const volatile int *stop; // in host memory, mapped
+    const volatile unsigned *stop; // in host memory, mapped: the number of the pass to be dropped
+    unsigned *stopped;             // the header's
     const int *tokens, *positions, *first_positions;
     const int *row_tables;        // row -> its sequence's table
     const unsigned *block_tables; // [table][table_size]
@@ -136,5 +139,19 @@ cudaError_t rti_launch_attention(const rti_attention_shape &shape, const float *
 // Chunks in ascending order to y [row][heads * head_size], and rounded.
 cudaError_t rti_launch_attention_combine(const rti_attention_shape &shape, const float *partial, int max_chunks, float *y,
                                          const rti_rounded &rounded, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
+
+// Drawing a token (kernel_sample.cu).
+#define RTI_MOST_TOP_K 256
+struct rti_sample_job {
+    double uniform; // 0 .. 1, from seed and step
+    float temperature, top_p, min_p, penalty;
+    int top_k;      // 1 .. RTI_MOST_TOP_K; not looked at where the temperature is 0
+    int vocab_size;
+    int recent_count; // tokens that the penalty is for
+    int recent[256];
+};
+// *token: -1 where the mask allows none. `adjusted` is room for a row of logits.
+cudaError_t rti_launch_sample(const rti_sample_job &job, const float *logits, float *adjusted, const unsigned *mask, int *token,
+                              cudaStream_t stream);
 
 #endif

@@ -48,19 +48,20 @@ struct rti_cuda_slot {
     size_t inputs_bytes;
     rti_pass_rows host_rows;     // the same pointers into host_inputs
     unsigned *tables, *host_tables; // [table][table_size], one a sequence; device and pinned
-    volatile int *host_stop;
+    volatile unsigned *host_stop; // number of the pass to be dropped
+    unsigned number;              // of the pass
     float *x, *n, *qkv, *attention, *gate_up, *activated, *sublayer, *partial, *logits, *host_logits;
     rti_rounded rounded;
-    cudaEvent_t begin, end;
-    bool is_queued;
+    cudaEvent_t begin, end, sent;
+    bool is_queued, is_sent;
+    uint64_t fetched[RT_MAX_PASS_ROWS / 64]; // logits rows that are in host memory: a bit each
     int row_count, logits_count;
     int chunks;                  // of the row with most of them
     int context_sum;             // positions attended to by all rows
-    void **graphs;               // [rows bucket][chunks bucket][layer] of cudaGraphExec_t
+    cudaGraphExec_t *graphs;     // [rows bucket][chunks bucket][layer]
 };
 
-#define RTI_ROW_BUCKETS 10   // 1, 2, 4 ... 512 rows
-#define RTI_CHUNK_BUCKETS 12 // 1, 2, 4 ... 2048 chunks
+#define RTI_GRAPH_ROW_BUCKETS 6 // 1, 2, 4 ... 32 rows
 
 struct rti_device {
     rt_host host;
@@ -74,9 +75,13 @@ struct rti_device {
     uint8_t *cache;
     cudaStream_t stream;
     rti_cuda_slot slots[RT_MAX_PASSES];
-    void *sample_scratch;
+    void *sample_scratch; // of the CPU's sampler
     size_t scratch_bytes;
-    void *device_memory[RT_MAX_PASSES + 1], *pinned_memory[RT_MAX_PASSES];
+    float *adjusted;      // drawing on the device: a row of logits, a mask, the token
+    unsigned *mask, *host_mask;
+    int *drawn, *host_drawn;
+    cudaEvent_t result_ready;
+    void *device_memory[RT_MAX_PASSES + 1], *pinned_memory[RT_MAX_PASSES + 1]; // the last: what passes share
 };
 
 rt_result rti_cuda_device_memory(const rti_device_def *def, uint64_t *bytes);
@@ -95,6 +100,8 @@ void rti_cuda_part_work(const rti_device *device, int32_t slot, rt_part *part);
 rt_result rti_cuda_run(rti_device *device, int32_t slot, rt_part *parts, int32_t part_count);
 rt_result rti_cuda_poll(rti_device *device, int32_t slot, bool *idle, uint64_t *elapsed_ns);
 void rti_cuda_cancel(rti_device *device, int32_t slot);
+// Polls until what was recorded is done: some tens of microseconds for a token or a row of logits.
+cudaError_t rti_cuda_wait(cudaEvent_t event);
 rt_result rti_cuda_logits(rti_device *device, int32_t slot, int32_t logits_row, const float **logits);
 rt_result rti_cuda_sample(rti_device *device, int32_t slot, int32_t logits_row, const rt_sample_request *request, rt_token *token);
 void rti_cuda_pass_end(rti_device *device, int32_t slot);

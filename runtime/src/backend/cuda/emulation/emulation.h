@@ -97,6 +97,11 @@ static inline void __syncwarp(unsigned = 0xffffffffu)
 // Arithmetic: each as the hardware defines it
 // ---------------------------------------------------------------------------------------------------------------------
 
+static inline double __fma_rn(double a, double b, double c) { return fma(a, b, c); }
+static inline double __dadd_rn(double a, double b) { return a + b; }
+static inline double __dmul_rn(double a, double b) { return a * b; }
+static inline double __ddiv_rn(double a, double b) { return a / b; }
+static inline double __longlong_as_double(long long bits) { double d; memcpy(&d, &bits, 8); return d; }
 static inline int __dp4a(int a, int b, int c)
 {
     for (int i = 0; i < 4; i++) c += (int)(int8_t)(a >> 8 * i) * (int)(int8_t)(b >> 8 * i);

@@ -88,24 +88,34 @@ static __device__ __forceinline__ void multiply_plane(const int a[4], const int 
     for (int i = 0; i < 4; i++) product[1][i] = is_second ? product[1][i] * 256 + d[i] : d[i];
 }
 
-// One block of 32 columns of one tile into the accumulators of TILES tiles of 8 activation rows.
-template <int TILES, int PLANES>
-static __device__ __forceinline__ void accumulate_block(const rti_device_matrix &m, const rti_activations &in, int group, int b, int row_begin,
-                                                        int row_count, int lane, float (*sum)[4])
-{
-    int g = lane / 4, t = lane % 4;
-    size_t block = (size_t)group * (size_t)m.blocks + (size_t)b;
+// What a lane needs of one block of 32 columns of one tile.
+struct weight_block {
     int a[4];
-    load_weights(m, block, g, t, a);
+    float scale[2][2], offset[2]; // [row g or g + 8][half]
+};
+
+static __device__ __forceinline__ void load_block(const rti_device_matrix &m, int group, int b, int lane, weight_block *w)
+{
+    int g = lane / 4;
+    size_t block = (size_t)group * (size_t)m.blocks + (size_t)b;
+    load_weights(m, block, g, lane % 4, w->a);
     bool halves = m.layout == RTI_LAYOUT_INT8_HALF;
-    float scale[2][2], offset[2] = {0.0f, 0.0f}; // [row g or g + 8][half]
     for (int r = 0; r < 2; r++) {
         int row = g + 8 * r;
         size_t at = block * RTI_GROUP + (size_t)row;
-        scale[r][0] = rti_scale_of(m, m.scales, halves ? at * 2 : at, group, b, row, 0);
-        scale[r][1] = halves ? rti_scale_of(m, m.scales, at * 2 + 1, group, b, row, 0) : 0.0f;
-        if (m.offsets) offset[r] = rti_scale_of(m, m.offsets, at, group, b, row, 1);
+        w->scale[r][0] = rti_scale_of(m, m.scales, halves ? at * 2 : at, group, b, row, 0);
+        w->scale[r][1] = halves ? rti_scale_of(m, m.scales, at * 2 + 1, group, b, row, 0) : 0.0f;
+        w->offset[r] = m.offsets ? rti_scale_of(m, m.offsets, at, group, b, row, 1) : 0.0f;
     }
+}
+
+// One block into the accumulators of TILES tiles of 8 activation rows.
+template <int TILES, int PLANES>
+static __device__ __forceinline__ void accumulate_block(const rti_device_matrix &m, const rti_activations &in, const weight_block &w, int b,
+                                                        int row_begin, int row_count, int lane, float (*sum)[4])
+{
+    int g = lane / 4, t = lane % 4;
+    bool halves = m.layout == RTI_LAYOUT_INT8_HALF;
     for (int tile = 0; tile < TILES; tile++) {
         int load_row = row_begin + tile * RTI_TOKEN_TILE + g;
         int product[2][4];
@@ -117,7 +127,7 @@ static __device__ __forceinline__ void accumulate_block(const rti_device_matrix 
                 bits[0] = q[t];
                 bits[1] = q[4 + t];
             }
-            multiply_plane(a, bits, halves, plane > 0, product);
+            multiply_plane(w.a, bits, halves, plane > 0, product);
         }
         for (int i = 0; i < 4; i++) {
             int row = row_begin + tile * RTI_TOKEN_TILE + 2 * t + (i & 1);
@@ -125,9 +135,9 @@ static __device__ __forceinline__ void accumulate_block(const rti_device_matrix 
             size_t at = (size_t)row * (size_t)m.blocks + (size_t)b;
             float step = in.rounded.scales[at];
             float s = sum[tile][i];
-            s = __fmaf_rn(__fmul_rn(scale[i / 2][0], step), __int2float_rn(product[0][i]), s);
-            if (halves) s = __fmaf_rn(__fmul_rn(scale[i / 2][1], step), __int2float_rn(product[1][i]), s);
-            if (m.offsets) s = __fmaf_rn(offset[i / 2], in.rounded.sums[at], s);
+            s = __fmaf_rn(__fmul_rn(w.scale[i / 2][0], step), __int2float_rn(product[0][i]), s);
+            if (halves) s = __fmaf_rn(__fmul_rn(w.scale[i / 2][1], step), __int2float_rn(product[1][i]), s);
+            if (m.offsets) s = __fmaf_rn(w.offset[i / 2], in.rounded.sums[at], s);
             sum[tile][i] = s;
         }
     }
@@ -168,7 +178,7 @@ static __device__ __forceinline__ void combine_partials(const rti_device_matrix 
 }
 
 template <int TILES, int PLANES>
-static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP)
+static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2)
 matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, matrix_target to, rti_pass_rows rows, bool logits_rows)
 {
     RTI_SHARED(float, parts);
@@ -180,7 +190,19 @@ matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, matri
     int group = group_begin + (int)blockIdx.x;
     float sum[TILES][4];
     for (int i = 0; i < TILES; i++) sum[i][0] = sum[i][1] = sum[i][2] = sum[i][3] = 0.0f;
-    for (int b = warp; b < m.blocks; b += RTI_PARTIALS) accumulate_block<TILES, PLANES>(m, in, group, b, row_begin, row_count, lane, sum);
+    // Several blocks are on their way while one is worked on: it takes that many bytes in flight to fill the memory's time.
+    const int depth = TILES == 1 ? 4 : 2;
+    for (int first = warp; first < m.blocks; first += RTI_PARTIALS * depth) {
+        weight_block w[depth];
+        RTI_UNROLL
+        for (int i = 0; i < depth; i++)
+            if (first + RTI_PARTIALS * i < m.blocks) load_block(m, group, first + RTI_PARTIALS * i, lane, &w[i]);
+        RTI_UNROLL
+        for (int i = 0; i < depth; i++) {
+            int b = first + RTI_PARTIALS * i;
+            if (b < m.blocks) accumulate_block<TILES, PLANES>(m, in, w[i], b, row_begin, row_count, lane, sum);
+        }
+    }
     for (int tile = 0; tile < TILES; tile++)
         for (int i = 0; i < 4; i++) parts[warp * TILES * 128 + tile * 128 + lane * 4 + i] = sum[tile][i];
     __syncthreads();

@@ -11,6 +11,8 @@
 
 #include "backend/cuda/emulation/emulation.h"
 
+#define RTI_UNROLL
+
 #else
 
 #include <cuda_bf16.h>
@@ -18,6 +20,7 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 
+#define RTI_UNROLL _Pragma("unroll")
 #define RTI_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) kernel<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)
 // Declares `name` as the launch's dynamic shared memory.
 #define RTI_SHARED(type, name)                     \

@@ -30,7 +30,7 @@ class Host(C.Structure):
 
 class GrammarDef(C.Structure):
     _fields_ = [("cookie", C.c_uint32), ("host", Host), ("kind", C.c_int), ("text", C.c_char_p), ("text_size", C.c_size_t),
-                ("spacing", C.c_int), ("any_order", C.c_bool), ("triggers", C.c_void_p), ("trigger_tokens", C.c_void_p),
+                ("spacing", C.c_int), ("any_order", C.c_bool), ("plain_integers", C.c_bool), ("triggers", C.c_void_p), ("trigger_tokens", C.c_void_p),
                 ("trigger_count", C.c_int), ("max_states", C.c_size_t), ("max_memory", C.c_size_t), ("max_depth", C.c_int)]
 
 

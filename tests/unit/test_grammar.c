@@ -24,7 +24,14 @@ typedef struct schema_case {
 static const schema_case cases[] = {
     // types
     { "{\"type\":\"string\"}", { "\"\"", "\"a b\"", "\"\\n\\u00e9\\ud83d\\ude00\"", "\"caf\xC3\xA9\"" }, { "1", "\"a", "\"\\ud83d\"", "\"\\x\"", "\"\xC3\"", "\"a\nb\"" } },
-    { "{\"type\":\"integer\"}", { "0", "-1", "123456789012345678901234567890" }, { "1.0", "01", "-0", "1e5", "\"1\"", "--1" } },
+    { "{\"type\":\"integer\"}", { "0", "-1", "123456789012345678901234567890", "1.0", "-70.00" }, { "1.5", "1.", "1.01", "01", "-0", "1e5", "\"1\"", "--1" } },
+    { "{\"$schema\":\"http://json-schema.org/draft-04/schema#\",\"type\":\"integer\"}", { "0", "-1" }, { "1.0", "1.5" } },
+    { "{\"type\":\"string\",\"not\":{\"pattern\":\"foo|bar\"}}", { "\"\"", "\"of\"", "\"fo o ba r\"", "\"a longer one: of oo\"" }, { "\"foo\"", "\"xbarx\"", "\"f\\u006fo\"" } },
+    { "{\"type\":\"string\",\"pattern\":\"o\",\"not\":{\"pattern\":\"operator|maker\"}}", { "\"operato\"", "\"no make\"" }, { "\"make\"", "\"operator\"", "\"a maker o\"" } },
+    { "{\"type\":\"string\",\"pattern\":\"^[a-z]{3,8}-[0-9]{2}$\"}", { "\"abc-12\"", "\"abcdefgh-00\"" }, { "\"ab-12\"", "\"abcdefghi-12\"", "\"abc-123\"" } },
+    { "{\"type\":\"string\",\"pattern\":\"^\\\\S+( \\\\S+){0,2}$\"}", { "\"a\"", "\"one two three\"" }, { "\"\"", "\" a\"", "\"a b c d\"", "\"a  b\"" } },
+    { "{\"type\":\"string\",\"pattern\":\"[a-z]{3}\",\"maxLength\":4}", { "\"abc\"", "\"1abc\"", "\"\\u00e9abc\"" }, { "\"12abc\"", "\"ab\"", "\"abcde\"" } },
+    { "{\"type\":\"integer\",\"exclusiveMinimum\":2,\"maximum\":4}", { "3", "4.0", "3.00" }, { "2", "2.0", "3.5", "4.00001", "5.0" } },
     { "{\"type\":\"number\"}", { "0", "-0.0", "1.5", "1e-06", "1.5e+16", "2E3" }, { "1.", ".5", "1e", "00", "1e999", "+1" } },
     { "{\"type\":[\"boolean\",\"null\"]}", { "true", "false", "null" }, { "0", "True", "\"null\"", "nul" } },
     { "{}", { "1", "\"x\"", "[1, {\"a\": null}]", "{}", "[]" }, { "[1,2]", "{\"a\":1}", "[1, ]", "" } },
@@ -215,6 +222,24 @@ static void judges_as_the_schema_says(void **state)
         }
         rt_grammar_release(grammar);
     }
+}
+
+static void integers_as_programs_hold_them(void **state)
+{
+    (void)state;
+    const char *schema = "{\"type\":\"integer\",\"minimum\":-5}";
+    rt_grammar_def def = rt_default_grammar_def();
+    def.text = schema;
+    def.text_size = strlen(schema);
+    def.plain_integers = true;
+    rt_grammar *grammar = NULL;
+    assert_int_equal(rt_grammar_create(vocabulary, &def, &grammar), RT_OK);
+    assert_true(accepts(grammar, "9223372036854775807"));
+    assert_true(accepts(grammar, "-5"));
+    assert_false(accepts(grammar, "9223372036854775808"));
+    assert_false(accepts(grammar, "3.0"));
+    assert_false(accepts(grammar, "-6"));
+    rt_grammar_release(grammar);
 }
 
 static uint32_t random_state = 1;
@@ -463,6 +488,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(judges_as_the_schema_says),
+        cmocka_unit_test(integers_as_programs_hold_them),
         cmocka_unit_test(walks_never_run_into_a_dead_end),
         cmocka_unit_test(any_order_takes_any_order),
         cmocka_unit_test(spacing_is_what_the_def_says),

@@ -19,35 +19,6 @@ static const double PLAUSIBLE = 0.02;
 
 enum { SIDE_TALK = 0, SIDE_PLAIN = 1 }; // of a segment: behind the conversation, behind the call alone
 
-static rt_result add_text_tokens(rp_world *world, rpi_slot *slot, const char *text, size_t size)
-{
-    rpi_tokens *tokens = &slot->argument_tokens;
-    void *ids = tokens->ids;
-    bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, tokens->count + size + 2, sizeof *tokens->ids);
-    tokens->ids = ids;
-    if (!fits)
-        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
-    size_t added = 0;
-    rt_result result = rt_tokenizer_encode(world->tokenizer, text, size, true, tokens->ids + tokens->count,
-                                           tokens->capacity - tokens->count, &added);
-    tokens->count += added;
-    return result;
-}
-
-// A matcher at the start of the offer's schema; the slot's own is used again where it is for the same one.
-static rt_result take_matcher(rp_world *world, rpi_slot *slot, rt_grammar *grammar)
-{
-    if (slot->matcher != NULL && slot->matcher_grammar == grammar) {
-        rt_matcher_reset(slot->matcher);
-        return RT_OK;
-    }
-    rt_matcher_destroy(slot->matcher);
-    slot->matcher = NULL;
-    rt_result result = rt_matcher_create(grammar, &world->host, &slot->matcher);
-    slot->matcher_grammar = grammar;
-    return result == RT_OK ? rt_matcher_set_end_tokens(slot->matcher, world->stops, world->stop_count) : result;
-}
-
 static void drop_sequences(rp_world *world, rpi_slot *slot)
 {
     rpi_sequence_drop(world, &slot->argument_sequence);
@@ -82,7 +53,7 @@ static rt_result take_forced(rp_world *world, rpi_slot *slot)
         if (result == RT_OK && size > 0)
             result = rt_matcher_commit_bytes(slot->matcher, bytes, size);
         if (result == RT_OK && size > 0)
-            result = add_text_tokens(world, slot, bytes, size);
+            result = rpi_emit_text(world, slot, bytes, size, true);
         if (result != RT_OK)
             return result;
         if (!rpi_buffer_add(&world->host, &slot->arguments, bytes, size))
@@ -124,7 +95,7 @@ rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot)
     slot->argument_done = 0;
     slot->argument_steps = 0;
     rpi_buffer_clear(&slot->arguments);
-    rt_result result = take_matcher(world, slot, slot->offers[slot->chosen].grammar);
+    rt_result result = rpi_emit_begin(world, slot, slot->offers[slot->chosen].grammar);
     if (result == RT_OK)
         result = rt_sequence_fork(world->context, slot->main, &slot->argument_sequence);
     if (result == RT_OK)
@@ -143,7 +114,7 @@ rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot)
     memcpy(tokens->ids, slot->prompt.ids + slot->main_length, rest * sizeof *tokens->ids);
     tokens->count = rest;
     slot->argument_prompt = (int32_t)rest;
-    result = add_text_tokens(world, slot, slot->scratch.data, slot->scratch.size);
+    result = rpi_emit_text(world, slot, slot->scratch.data, slot->scratch.size, true);
     return result == RT_OK ? take_forced(world, slot) : result;
 }
 
@@ -242,13 +213,11 @@ rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot)
     bool is_full = slot->main_length + (int32_t)slot->argument_tokens.count + FORCED_BYTES / 2 >= world->context_size;
     if (++slot->argument_steps >= MOST_ARGUMENT_TOKENS || is_full)
         return give_up(world, slot);
-    rpi_tokens *tokens = &slot->argument_tokens;
-    void *ids = tokens->ids;
-    bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, tokens->count + 1, sizeof *tokens->ids);
-    tokens->ids = ids;
-    if (!fits || !rpi_buffer_add(&world->host, &slot->arguments, bytes, size))
-        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
-    tokens->ids[tokens->count++] = token;
+    result = rpi_emit_token(world, slot, token);
+    if (result == RT_OK && !rpi_buffer_add(&world->host, &slot->arguments, bytes, size))
+        result = rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
+    if (result != RT_OK)
+        return result;
     world->stats.decode_tokens++;
     return take_forced(world, slot);
 }

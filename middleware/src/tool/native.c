@@ -163,6 +163,7 @@ static rt_result begin_compilation(rp_world *world, rpi_slot *slot)
     def.kind = RT_GRAMMAR_JSON_SCHEMA;
     def.text = native->schema.data;
     def.text_size = native->schema.size;
+    def.plain_integers = true;
     return rt_grammar_compilation_begin(world->vocabulary, &def, &slot->compilation);
 }
 

@@ -130,6 +130,7 @@ static rt_result begin_compilation(rp_world *world, rpi_slot *slot, const rpi_of
     def.kind = RT_GRAMMAR_JSON_SCHEMA;
     def.text = slot->schemas.data + offer->schema_at;
     def.text_size = offer->schema_size;
+    def.plain_integers = true;
     return rt_grammar_compilation_begin(world->vocabulary, &def, &slot->compilation);
 }
 

@@ -79,6 +79,7 @@ static rt_result compile(rp_world *world, const char *schema, bool is_result, rt
     def.kind = RT_GRAMMAR_JSON_SCHEMA;
     def.text = schema;
     def.text_size = strlen(schema);
+    def.plain_integers = !is_result;
     if (is_result) { // written by the game, in whatever layout
         def.spacing = RT_JSON_FLEXIBLE;
         def.any_property_order = true;

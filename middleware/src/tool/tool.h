@@ -69,6 +69,12 @@ void rpi_offers_clear(rp_world *world, struct rpi_slot *slot);
 // Compiles what is not compiled yet, for about `budget_us`.
 rt_result rpi_offers_compile(rp_world *world, struct rpi_slot *slot, uint32_t budget_us, bool *done);
 
+// What a slot writes under a mask: tokens behind those of its call, text encoded (`continues`: right behind other text), and
+// a matcher at the start of a grammar; the slot's own is used again where it is for the same one.
+rt_result rpi_emit_token(rp_world *world, struct rpi_slot *slot, rt_token token);
+rt_result rpi_emit_text(rp_world *world, struct rpi_slot *slot, const char *text, size_t size, bool continues);
+rt_result rpi_emit_begin(rp_world *world, struct rpi_slot *slot, rt_grammar *grammar);
+
 // Runs the slot's call (a callback). The slot then has an answer, or waits for one.
 void rpi_call_run(rp_world *world, struct rpi_slot *slot);
 // Takes the answer of the slot's call: event, counters, text for the model.

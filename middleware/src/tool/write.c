@@ -23,31 +23,6 @@ static bool is_space(char byte)
 // Tokens
 // ---------------------------------------------------------------------------------------------------------------------
 
-static bool add_token(rp_world *world, rpi_tokens *tokens, rt_token token)
-{
-    void *ids = tokens->ids;
-    bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, tokens->count + 1, sizeof *tokens->ids);
-    tokens->ids = ids;
-    if (fits)
-        tokens->ids[tokens->count++] = token;
-    return fits;
-}
-
-static rt_result add_text(rp_world *world, rpi_slot *slot, const char *text, size_t size, bool continues)
-{
-    rpi_tokens *tokens = &slot->argument_tokens;
-    void *ids = tokens->ids;
-    bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, tokens->count + size + 2, sizeof *tokens->ids);
-    tokens->ids = ids;
-    if (!fits)
-        return out_of_memory(world);
-    size_t added = 0;
-    rt_result result = rt_tokenizer_encode(world->tokenizer, text, size, continues, tokens->ids + tokens->count,
-                                           tokens->capacity - tokens->count, &added);
-    tokens->count += added;
-    return result;
-}
-
 // Writes a string of the format: its special tokens as such.
 static rt_result add_format(rp_world *world, rpi_slot *slot, const char *string)
 {
@@ -61,12 +36,12 @@ static rt_result add_format(rp_world *world, rpi_slot *slot, const char *string)
             continue;
         }
         if (at > plain)
-            result = add_text(world, slot, plain, (size_t)(at - plain), true);
-        if (result == RT_OK && !add_token(world, &slot->argument_tokens, token))
-            result = out_of_memory(world);
+            result = rpi_emit_text(world, slot, plain, (size_t)(at - plain), true);
+        if (result == RT_OK)
+            result = rpi_emit_token(world, slot, token);
         plain = at += length;
     }
-    return result == RT_OK && end > plain ? add_text(world, slot, plain, (size_t)(end - plain), true) : result;
+    return result == RT_OK && end > plain ? rpi_emit_text(world, slot, plain, (size_t)(end - plain), true) : result;
 }
 
 // What is written but not yet computed goes to the passes; the logits behind it are asked for.
@@ -81,20 +56,6 @@ static void compute(rp_world *world, rpi_slot *slot)
 // ---------------------------------------------------------------------------------------------------------------------
 // Under the mask
 // ---------------------------------------------------------------------------------------------------------------------
-
-// A matcher at the start of a grammar; the slot's own is used again where it is for the same one.
-static rt_result take_matcher(rp_world *world, rpi_slot *slot, rt_grammar *grammar)
-{
-    if (slot->matcher != NULL && slot->matcher_grammar == grammar) {
-        rt_matcher_reset(slot->matcher);
-        return RT_OK;
-    }
-    rt_matcher_destroy(slot->matcher);
-    slot->matcher = NULL;
-    rt_result result = rt_matcher_create(grammar, &world->host, &slot->matcher);
-    slot->matcher_grammar = grammar;
-    return result == RT_OK ? rt_matcher_set_end_tokens(slot->matcher, world->stops, world->stop_count) : result;
-}
 
 static rt_result end_call(rp_world *world, rpi_slot *slot);
 
@@ -118,7 +79,7 @@ static rt_result take_forced(rp_world *world, rpi_slot *slot, const rpi_buffer *
     } while (fits && size > 0);
     if (!fits)
         return out_of_memory(world);
-    rt_result result = text->size > 0 ? add_text(world, slot, text->data, text->size, continues) : RT_OK;
+    rt_result result = text->size > 0 ? rpi_emit_text(world, slot, text->data, text->size, continues) : RT_OK;
     if (result != RT_OK)
         return result;
     if (rt_matcher_must_end(slot->matcher))
@@ -132,11 +93,11 @@ static rt_result take_forced(rp_world *world, rpi_slot *slot, const rpi_buffer *
 static rt_result open_call(rp_world *world, rpi_slot *slot)
 {
     rpi_native *native = &slot->native;
-    if (native->keeps_token && !add_token(world, &slot->argument_tokens, native->token))
-        return out_of_memory(world);
+    rt_result result = native->keeps_token ? rpi_emit_token(world, slot, native->token) : RT_OK;
     bool after_token = native->keeps_token && native->token == world->call_style.syntax.trigger_token;
     native->between = false;
-    rt_result result = take_matcher(world, slot, native->grammar);
+    if (result == RT_OK)
+        result = rpi_emit_begin(world, slot, native->grammar);
     return result == RT_OK ? take_forced(world, slot, &native->lead, !after_token) : result;
 }
 
@@ -233,10 +194,10 @@ static rt_result advance_between(rp_world *world, rpi_slot *slot)
     if (found < 0)
         return rpi_write_end(world, slot);
     if (found == 0) {
-        if (!add_token(world, &slot->argument_tokens, token))
-            return out_of_memory(world);
-        compute(world, slot);
-        return RT_OK;
+        rt_result result = rpi_emit_token(world, slot, token);
+        if (result == RT_OK)
+            compute(world, slot);
+        return result;
     }
     rt_result result = RT_OK;
     if (token != style->syntax.trigger_token)
@@ -262,8 +223,11 @@ static rt_result advance_call(rp_world *world, rpi_slot *slot)
         world->stats.calls_failed++;
         return rpi_write_end(world, slot);
     }
-    if (!add_token(world, &slot->argument_tokens, token) || !rpi_buffer_add(&world->host, &slot->arguments, bytes, size))
-        return out_of_memory(world);
+    result = rpi_emit_token(world, slot, token);
+    if (result == RT_OK && !rpi_buffer_add(&world->host, &slot->arguments, bytes, size))
+        result = out_of_memory(world);
+    if (result != RT_OK)
+        return result;
     world->stats.decode_tokens++;
     return take_forced(world, slot, NULL, true);
 }

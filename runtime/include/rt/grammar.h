@@ -43,6 +43,7 @@ typedef struct rt_grammar_def {
     size_t text_size; // bytes
     rt_json_spacing spacing;
     bool any_property_order; // accept properties in any order (default: the order of the schema)
+    bool plain_integers;     // integers as programs hold them: 64 bits, and no point (JSON Schema takes 3.0 too from draft 6 on)
     // RT_GRAMMAR_TRIGGERED: byte strings that switch from free text to the schema; `trigger_count` of them. A trigger may
     // also be a control token: then trigger_tokens[i] is its id and triggers[i] is NULL.
     const char *const *triggers;

@@ -238,16 +238,17 @@ static bool read_terms(block *b)
         default: one = (condition){ t->a, 1, RTI_NO_MAXIMUM, t->b }; break;
         }
         if (b->condition_count == RTI_CONDITIONS_MAX) {
-            rti_pool_fail(c->pool, RT_ERROR_UNSUPPORTED, "%s: contains: more than %d conditions on one array", c->where, RTI_CONDITIONS_MAX);
+            rti_pool_fail(c->pool, RT_ERROR_UNSUPPORTED, "%s: more than %d conditions of contains, or of items that are denied, on one array",
+                          rti_place(c, one.atom >> 2), RTI_CONDITIONS_MAX);
         }
         if (one.low > 0xFFFF || (one.high != RTI_NO_MAXIMUM && one.high > 0xFFFE)) {
-            rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: minContains, maxContains: over 65534", c->where);
+            rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: minContains, maxContains: over 65534", rti_where(c));
         }
         b->prefix = RTI_MAX(b->prefix, one.from);
         b->conditions[b->condition_count++] = one;
     }
     if (b->prefix > MAX_PREFIX || (b->condition_count > 1 && b->prefix > MAX_VARIANTS_PREFIX)) {
-        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: too many items that differ", c->where);
+        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: too many items that differ", rti_where(c));
     }
     return b->low <= b->high;
 }

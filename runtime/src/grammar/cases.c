@@ -51,7 +51,7 @@ static void add_case(rti_compiler *c, rti_cases *set, uint32_t room, rti_case x)
         }
     }
     if (set->count >= room) {
-        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: the alternatives multiply to more than %d", c->where, RTI_CASES_MAX);
+        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: the alternatives multiply to more than %d", rti_where(c), RTI_CASES_MAX);
     }
     set->cases[set->count++] = x;
 }
@@ -84,7 +84,7 @@ rti_set rti_cases_both(rti_compiler *c, rti_set x, rti_set y, rti_case_check *ch
     if (a->count == 1 && a->cases[0].count == 0) return b;
     if (b->count == 1 && b->cases[0].count == 0) return a;
     c->work += (uint64_t)a->count * b->count;
-    if (c->work > 4000000) rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: the alternatives multiply beyond all measure", c->where);
+    if (c->work > 4000000) rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: the alternatives multiply beyond all measure", rti_where(c));
     uint32_t room = RTI_MIN(a->count * b->count, (uint32_t)RTI_CASES_MAX);
     rti_cases *set = rti_pool_take(c->pool, sizeof *set);
     set->cases = rti_pool_take_array(c->pool, room + 1, sizeof *set->cases);

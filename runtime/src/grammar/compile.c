@@ -76,6 +76,7 @@ static void begin(rt_grammar_compilation *x, const rt_grammar_def *def)
     x->compiler.pool = &x->pool;
     if (g->kind == RT_GRAMMAR_TRIGGERED) rti_triggers_build(g, def);
     rti_compiler_begin(&x->compiler, g);
+    x->compiler.plain_integers = def->plain_integers;
     if (g->kind != RT_GRAMMAR_REGEX) rti_json_begin(&x->compiler.json, &x->pool, x->text, x->text_size, def->max_depth);
 }
 
@@ -169,6 +170,11 @@ static bool warm_one(rt_grammar_compilation *x)
     return true;
 }
 
+static const char *where(void *user)
+{
+    return rti_where(user);
+}
+
 static void step(rt_grammar_compilation *x)
 {
     rt_grammar_kind kind = x->grammar->kind;
@@ -187,6 +193,8 @@ static void step(rt_grammar_compilation *x)
             x->phase = PHASE_DONE;
         } else {
             rti_compiler_start(&x->compiler);
+            x->pool.where = x->grammar->pool.where = where;
+            x->pool.where_user = x->grammar->pool.where_user = &x->compiler;
             x->phase = PHASE_OPEN;
         }
         break;
@@ -226,6 +234,7 @@ rt_result rt_grammar_compilation_step(rt_grammar_compilation *x, uint32_t budget
     if (x->failed != RT_OK) return x->failed;
     *done = x->phase == PHASE_DONE;
     if (!*done) return RT_OK;
+    x->grammar->pool.where = NULL;
     *grammar = x->grammar;
     x->grammar = NULL;
     return RT_OK;

@@ -230,8 +230,9 @@ void rti_compiler_finish(rti_compiler *c)
     for (uint32_t i = 0; i < g->arrays_count; i++) {
         if (g->arrays[i].height != NEVER && g->arrays[i].unique) check_unique(c, &g->arrays[i]);
     }
-    if (g->nodes[g->root].height == NEVER) rti_pool_fail(c->pool, RT_ERROR_REJECTED, "grammar: schema: no value satisfies it");
+    c->where = 0;
+    if (g->nodes[g->root].height == NEVER) rti_pool_fail(c->pool, RT_ERROR_REJECTED, "%s: no value satisfies the schema", rti_where(c));
     if (g->nodes[g->root].height > g->max_depth) {
-        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "grammar: schema: its smallest value is nested deeper than max_depth (%u)", g->max_depth);
+        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: the smallest value is nested deeper than max_depth (%u)", rti_where(c), g->max_depth);
     }
 }

@@ -104,7 +104,8 @@ static void read_terms(block *b)
             break;
         default:
             if (b->condition_count == RTI_CONDITIONS_MAX) {
-                rti_pool_fail(c->pool, RT_ERROR_UNSUPPORTED, "%s: denied properties: more than %d conditions on one object", c->where, RTI_CONDITIONS_MAX);
+                rti_pool_fail(c->pool, RT_ERROR_UNSUPPORTED, "%s: more than %d conditions of properties that are denied on one object",
+                              rti_place(c, t->kind == RTI_EXISTS_OTHER ? t->a : t->b >> 2), RTI_CONDITIONS_MAX);
             }
             b->conditions[b->condition_count++] = t;
             if (t->kind == RTI_EXISTS_PATTERN) add_pattern(b, t->a);

@@ -334,18 +334,18 @@ static bool step(const rti_number_lexer *x, number_state *s, uint32_t c)
             no_mantissa(s);
             return take_digit(x, s, (int)c);
         }
-        if (c == C_POINT && x->block.kind != RTI_NUMBER_INTEGER) {
+        if (c == C_POINT && !(x->block.kind == RTI_NUMBER_INTEGER && x->block.plain)) {
             end_whole(x, s);
             s->phase = POINT;
             return true;
         }
         break;
     case POINT:
-        if (c > 9) return false;
+        if (c > 9 || (c != 0 && x->block.kind == RTI_NUMBER_INTEGER)) return false;
         s->phase = FRACTION;
         return take_digit(x, s, (int)c);
     case FRACTION:
-        if (c <= 9) return take_digit(x, s, (int)c);
+        if (c <= 9) return (c == 0 || x->block.kind != RTI_NUMBER_INTEGER) && take_digit(x, s, (int)c);
         break;
     default: return step_exponent(s, c);
     }

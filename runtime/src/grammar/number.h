@@ -1,6 +1,6 @@
 // grammar/number.h - which numerals stand for a number within bounds: an automaton over digits, built as it is walked.
 //
-// A numeral is -?(0|[1-9]d*)(.d+)? or, where there is neither "integer" nor "multipleOf", -?[1-9](.d+)?[eE][+-]?d{1,3} up
+// A numeral is -?(0|[1-9]d*)(.d+)?, with only zeros behind the point of an integer, or, where there is neither "integer" nor "multipleOf", -?[1-9](.d+)?[eE][+-]?d{1,3} up
 // to e307. Each state holds how the digits so far compare with each bound and what they leave modulo each divisor, so the
 // comparison is exact decimal arithmetic, never floating point.
 // SPDX-License-Identifier: MIT
@@ -17,6 +17,7 @@ enum { RTI_NUMBER_FACTORS = 6 };
 typedef struct rti_number_block {
     bool has_low, has_high, low_open, high_open;
     uint8_t kind; // rti_number_kind
+    bool plain;   // integers have no point
     uint8_t multiple_count, other_count;
     rti_decimal low, high;
     rti_decimal multiples[RTI_NUMBER_FACTORS]; // of all of these

@@ -57,14 +57,14 @@ static rti_set both(rti_compiler *c, rti_set x, rti_set y)
 {
     const number_set *a = x, *b = y;
     if (a->block_count * b->block_count > MAX_BLOCKS) {
-        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: more than %d ranges of numbers", c->where, MAX_BLOCKS);
+        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: more than %d ranges of numbers", rti_where(c), MAX_BLOCKS);
     }
     number_set *set = new_set(c, a->value_count + b->value_count, a->block_count * b->block_count);
     for (uint32_t i = 0; i < a->block_count; i++) {
         for (uint32_t k = 0; k < b->block_count; k++) {
             bool too_many = false;
             if (!rti_number_block_intersect(&a->blocks[i], &b->blocks[k], &set->blocks[set->block_count], &too_many)) continue;
-            if (too_many) rti_pool_fail(c->pool, RT_ERROR_UNSUPPORTED, "%s: multipleOf: more than %d at once", c->where, RTI_NUMBER_FACTORS);
+            if (too_many) rti_pool_fail(c->pool, RT_ERROR_UNSUPPORTED, "%s: multipleOf: more than %d at once", rti_where(c), RTI_NUMBER_FACTORS);
             set->block_count++;
         }
     }
@@ -106,7 +106,7 @@ static rti_set either(rti_compiler *c, rti_set x, rti_set y)
         if (!there) set->blocks[set->block_count++] = b->blocks[i];
     }
     if (set->block_count > MAX_BLOCKS) {
-        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: more than %d ranges of numbers", c->where, MAX_BLOCKS);
+        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: more than %d ranges of numbers", rti_where(c), MAX_BLOCKS);
     }
     for (uint32_t i = 0; i < a->value_count; i++) add_value(set, &a->values[i], a->places[i]);
     for (uint32_t i = 0; i < b->value_count; i++) add_value(set, &b->values[i], b->places[i]);
@@ -193,6 +193,14 @@ static void add_bounds(conjunction *k, const rti_schema *s, rti_keyword inclusiv
     add_bound(k, &value, low, open);
 }
 
+static void add_range(conjunction *k, const char *low, const char *high)
+{
+    rti_decimal bound = rti_decimal_parse(k->c->pool, low, strlen(low), "grammar");
+    add_bound(k, &bound, true, false);
+    bound = rti_decimal_parse(k->c->pool, high, strlen(high), "grammar");
+    add_bound(k, &bound, false, false);
+}
+
 static void add_type(conjunction *k, const rti_schema *s)
 {
     rti_compiler *c = k->c;
@@ -206,6 +214,8 @@ static void add_type(conjunction *k, const rti_schema *s)
     if (!integer) return;
     rti_number_block block = { .kind = k->denied ? RTI_NUMBER_FRACTION : RTI_NUMBER_INTEGER };
     add_block(k, &block);
+    const char *low, *high;
+    if (c->plain_integers && rti_format_integer("int64", 5, &low, &high)) add_range(k, low, high);
 }
 
 static void add_format(conjunction *k, const rti_schema *s)
@@ -216,11 +226,7 @@ static void add_format(conjunction *k, const rti_schema *s)
     if (v->kind != RTI_JSON_STRING || !rti_format_integer(c->json.text + v->text, v->text_size, &low, &high)) return;
     rti_number_block block = { .kind = k->denied ? RTI_NUMBER_FRACTION : RTI_NUMBER_INTEGER };
     add_block(k, &block);
-    if (low == NULL) return;
-    rti_decimal bound = rti_decimal_parse(c->pool, low, strlen(low), c->where);
-    add_bound(k, &bound, true, false);
-    bound = rti_decimal_parse(c->pool, high, strlen(high), c->where);
-    add_bound(k, &bound, false, false);
+    if (low != NULL) add_range(k, low, high);
 }
 
 static rti_set keywords(rti_compiler *c, const rti_schema *s, bool denied)
@@ -267,11 +273,12 @@ static uint32_t lexer_of(rti_compiler *c, const rti_number_block *block)
         if (same_block(&c->blocks[i], block)) return i;
     }
     rti_number_block kept = *block; // the grammar outlives the schema
+    kept.plain = c->plain_integers || c->draft == 4;
     keep_decimal(c, &kept.low);
     keep_decimal(c, &kept.high);
     for (int i = 0; i < kept.multiple_count; i++) keep_decimal(c, &kept.multiples[i]);
     for (int i = 0; i < kept.other_count; i++) keep_decimal(c, &kept.others[i]);
-    rti_number_lexer *lexer = rti_number_lexer_new(&c->g->pool, &kept, c->g->max_states, c->where);
+    rti_number_lexer *lexer = rti_number_lexer_new(&c->g->pool, &kept, c->g->max_states, rti_where(c));
     uint32_t id = RTI_ADD(c->g, numbers);
     c->g->numbers[id] = lexer;
     RTI_POOL_RESERVE(c->pool, c->blocks, c->block_capacity, id + 1);

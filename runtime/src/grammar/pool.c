@@ -38,7 +38,13 @@ _Noreturn void rti_pool_fail(rti_pool *pool, rt_result code, const char *format,
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    pool->result = rti_fail(&pool->host, code, "%s", text);
+    static const char own[] = "grammar: ", placed[] = "grammar: schema: ";
+    if (pool->where != NULL && code != RT_ERROR_OUT_OF_MEMORY && strncmp(text, own, sizeof own - 1) == 0 &&
+        strncmp(text, placed, sizeof placed - 1) != 0) {
+        pool->result = rti_fail(&pool->host, code, "%s: %s", pool->where(pool->where_user), text + sizeof own - 1);
+    } else {
+        pool->result = rti_fail(&pool->host, code, "%s", text);
+    }
     longjmp(*pool->way_out, 1);
 }
 

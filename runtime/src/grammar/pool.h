@@ -23,6 +23,8 @@ typedef struct rti_pool {
     size_t limit;       // of `held`
     jmp_buf *way_out;   // where rti_pool_fail goes; set by the entry point
     rt_result result;   // what it brought
+    const char *(*where)(void *user); // NULL, or what messages without a place begin with
+    void *where_user;
 } rti_pool;
 
 void rti_pool_begin(rti_pool *pool, const rt_host *host, size_t limit);

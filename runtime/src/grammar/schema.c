@@ -32,6 +32,35 @@ const char *rti_place(rti_compiler *c, uint32_t place)
     return c->where_text;
 }
 
+const char *rti_where(rti_compiler *c)
+{
+    static const char *const by_type[RTI_TYPE_COUNT][9] = {
+        [RTI_TYPE_SIMPLE] = { NULL },
+        [RTI_TYPE_NUMBER] = { "multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum" },
+        [RTI_TYPE_STRING] = { "pattern", "format", "minLength", "maxLength" },
+        [RTI_TYPE_ARRAY] = { "uniqueItems", "contains", "items", "prefixItems", "additionalItems", "minItems", "maxItems" },
+        [RTI_TYPE_OBJECT] = { "patternProperties", "dependencies", "dependentSchemas", "propertyNames", "minProperties", "maxProperties" },
+    };
+    static const char *const combining[] = { "oneOf", "anyOf", "not", "if", "allOf", NULL };
+    static const char *const others[] = { "$ref", "properties", "additionalProperties", "enum", "const", "type", NULL };
+    const char *found = NULL;
+    if (c->json.values[c->where].kind == RTI_JSON_OBJECT) {
+        bool combined = c->opening_type == RTI_TYPE_OBJECT || c->opening_type == RTI_TYPE_ARRAY;
+        const char *const *own = by_type[c->opening_type];
+        const char *const *lists[3] = { combined ? combining : own, combined ? own : combining, others };
+        for (int k = 0; k < 3 && found == NULL; k++) {
+            for (const char *const *i = lists[k]; *i != NULL && found == NULL; i++) {
+                if (rti_json_member(&c->json, c->where, *i) != RTI_JSON_NONE) found = *i;
+            }
+        }
+    }
+    char pointer[200];
+    rti_json_pointer(&c->json, c->where, pointer, sizeof pointer);
+    const char *root = pointer[0] == 0 && found == NULL ? "(the root)" : "";
+    snprintf(c->where_text, sizeof c->where_text, "grammar: schema: %s%s%s%s", root, pointer, found != NULL ? "/" : "", found != NULL ? found : "");
+    return c->where_text;
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Keywords
 // ---------------------------------------------------------------------------------------------------------------------
@@ -206,8 +235,8 @@ bool rti_json_equal(rti_compiler *c, uint32_t a, uint32_t b)
     if (x->kind != y->kind || x->count != y->count) return false;
     if (x->kind == RTI_JSON_STRING) return x->text_size == y->text_size && memcmp(c->json.text + x->text, c->json.text + y->text, x->text_size) == 0;
     if (x->kind == RTI_JSON_NUMBER) {
-        rti_decimal p = rti_decimal_parse(c->pool, c->json.text + x->text, x->text_size, c->where);
-        rti_decimal q = rti_decimal_parse(c->pool, c->json.text + y->text, y->text_size, c->where);
+        rti_decimal p = rti_decimal_parse(c->pool, c->json.text + x->text, x->text_size, rti_where(c));
+        rti_decimal q = rti_decimal_parse(c->pool, c->json.text + y->text, y->text_size, rti_where(c));
         return rti_decimal_compare(&p, &q) == 0;
     }
     for (uint32_t i = x->first, k = y->first; i != RTI_JSON_NONE; i = c->json.values[i].next) {
@@ -273,7 +302,7 @@ uint32_t rti_node_of(rti_compiler *c, rti_atom *atoms, uint32_t count)
         if (c->nodes[id].count == count && (count == 0 || memcmp(c->nodes[id].items, atoms, count * sizeof *atoms) == 0)) return id;
     }
     if (c->g->nodes_count >= MAX_NODES) {
-        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: combining schemas makes more than %d kinds of values", c->where, MAX_NODES);
+        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: combining schemas makes more than %d kinds of values", rti_where(c), MAX_NODES);
     }
     id = RTI_ADD(c->g, nodes);
     RTI_POOL_RESERVE(c->pool, c->nodes, c->node_capacity, id + 1);
@@ -302,7 +331,7 @@ static void read_draft(rti_compiler *c)
 void rti_compiler_begin(rti_compiler *c, rt_grammar *g)
 {
     c->g = g;
-    c->where = "grammar: schema";
+    c->where = 0;
     keyword_index *index = rti_pool_take(c->pool, sizeof *index);
     index_keywords(index);
     c->keyword_index = index;
@@ -330,7 +359,7 @@ bool rti_compiler_step(rti_compiler *c)
 {
     if (c->opened >= c->g->nodes_count) return true;
     const rti_atoms atoms = c->nodes[c->opened];
-    c->where = atoms.count != 0 ? rti_place(c, atoms.items[0] >> 2) : "grammar: schema";
+    c->where = atoms.count != 0 ? atoms.items[0] >> 2 : 0;
     c->depth = 0;
     rti_node *node = &c->opening;
     uint32_t *literals = &node->literals;

@@ -74,9 +74,10 @@ typedef struct rti_compiler {
     rt_grammar *g;
     rti_pool *pool; // what is needed while compiling only
     rti_json json;
+    bool plain_integers;
     int draft; // 4, 6, 7, 2019, 2020; 0: not said
-    const char *where; // JSON pointer of what is being worked on, for messages
-    char where_text[256];
+    uint32_t where; // place of what is being worked on, for messages
+    char where_text[320];
 
     const void *keyword_index;
     rti_schema **schemas; // by place
@@ -131,6 +132,8 @@ void rti_find_resources(rti_compiler *c);
 
 uint32_t rti_name_of(rti_compiler *c, const char *text, uint32_t size);
 uint32_t rti_node_of(rti_compiler *c, rti_atom *atoms, uint32_t count); // sorts; a node id, 0 for never
+// The place that is being worked on and the keyword there that most likely matters: "grammar: schema: /properties/x/oneOf".
+const char *rti_where(rti_compiler *c);
 const char *rti_place(rti_compiler *c, uint32_t place); // "grammar: schema: /properties/x", valid until the next call
 
 // A non-negative integer keyword; TRUE when it is there.

@@ -170,7 +170,7 @@ static void add_alternative(rti_compiler *c, string_set *set, alternative a)
         }
     }
     if (set->count >= MAX_ALTERNATIVES) {
-        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: more than %d alternatives of strings", c->where, MAX_ALTERNATIVES);
+        rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: more than %d alternatives of strings", rti_where(c), MAX_ALTERNATIVES);
     }
     set->alternatives[set->count++] = a;
 }

@@ -100,6 +100,7 @@ static void test_each_allocation_refused(void **state)
         if (result != RT_OK && result != RT_ERROR_OUT_OF_MEMORY)
             fail_msg("allocation %lld refused: %s", (long long)allowed, rt_error_message());
         assert_int_equal(faults->objects(), before);
+        assert_int_equal(faults->contexts(), 0);
     }
     assert_true(allowed > 10);
     assert_int_equal(faults->bytes(), 0);

@@ -326,8 +326,8 @@ static void test_a_lost_device_is_a_result(void **state)
     if (result != RT_OK) assert_int_equal(result, RT_ERROR_DEVICE);
     rt_model_close(model);
     def.cuda_library = test_cuda_plugin();
-    def.device_memory_bytes = 1000; // far too little
-    assert_int_equal(rt_model_open(&def, &model), RT_ERROR_OUT_OF_MEMORY);
+    def.cuda_device = 100;
+    assert_int_equal(rt_model_open(&def, &model), RT_ERROR_DEVICE);
     assert_null(model);
 }
 

@@ -65,6 +65,8 @@ typedef struct rt_context_def {
     int32_t worker_count;     // threads beside the calling one, default 0: none is ever started that was not asked for
     const int32_t *worker_cpus; // worker_count processor numbers to pin workers to; NULL: the system decides
     uint32_t worker_spin_us;  // how long an idle worker spins before it sleeps, default 50
+    int32_t device_percent;   // CUDA: keep to this share of the multiprocessors (a green context: driver 12.4 and later; where there are
+                              // none it has no effect). 0 or 100, the default: all, at the lowest priority
 } rt_context_def;
 
 RT_API rt_context_def rt_default_context_def(void);

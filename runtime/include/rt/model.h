@@ -47,7 +47,9 @@ typedef struct rt_model_def {
     const char *cuda_library;    // path of the plugin; NULL: beside this library, then the system's search path
     int cuda_device;             // device number; default 0
     void *cuda_context;          // a CUcontext to share; NULL: the device's primary context
-    size_t device_memory_bytes;  // most VRAM that weights may take; layers that do not fit stay on the CPU; 0: what is free
+    // Most VRAM that weights may take; 0: seven eighths of what is free. Layers that do not fit stay in the computer's memory,
+    // pinned, and the GPU reads them over the bus: slower, and the same bits.
+    size_t device_memory_bytes;
 } rt_model_def;
 
 RT_API rt_model_def rt_default_model_def(void);
@@ -77,10 +79,29 @@ typedef struct rt_model_info {
     uint64_t bytes_per_token;      // weight bytes that decoding one token reads
     uint64_t kv_bytes_per_token;   // of key-value cache a position takes, in F16
     uint64_t load_microseconds;    // that rt_model_open took
+    uint64_t device_bytes;         // of packed_bytes, what lies in a GPU's memory
+    int32_t device_layer_count;    // layers that do
 } rt_model_info;
 
 // Strings stay valid as long as the model.
 RT_API void rt_model_get_info(const rt_model *model, rt_model_info *info);
+
+// What rt_model_open would take, without packing anything: the file's headers are read. A context's part is
+// rt_context_memory's, or kv_bytes_per_token for each position and some megabytes.
+typedef struct rt_model_memory {
+    uint64_t device_bytes, host_bytes; // of packed weights; a CPU model has only host_bytes, and those are an estimate
+    int32_t device_layer_count;        // of layer_count
+    int32_t layer_count;
+    uint64_t kv_bytes_per_token;       // in F16
+} rt_model_memory;
+RT_API rt_result rt_model_measure(const rt_model_def *def, rt_model_memory *memory);
+
+// Gives VRAM back to the game, or takes more: layers move between the GPU's and the computer's memory until the weights take at
+// most `bytes` (0: seven eighths of what is free, beside what they have); the embedding and output matrices go last. Blocks for as
+// long as the copies take. What the model says does not change by a bit.
+// BUSY while any context of the model has a pass under way, and no other thread may begin one during the call. OUT_OF_MEMORY or
+// DEVICE: some layers may have moved, all are valid. UNSUPPORTED for a model of the CPU.
+RT_API rt_result rt_model_set_device_memory(rt_model *model, size_t bytes);
 
 // The model's own tokenizer; lives as long as the model (retain it to keep it longer). NULL where `path` was a folder
 // without tokenizer files: such a model takes and gives token ids only.

@@ -26,6 +26,12 @@ typedef struct rti_weights_def {
     size_t device_memory_bytes;
 } rti_weights_def;
 
+// Where a model's weights lie: in the device's memory or in the computer's.
+typedef struct rti_weights_memory {
+    uint64_t device_bytes, host_bytes;
+    int32_t device_layers;
+} rti_weights_memory;
+
 typedef struct rti_device_def {
     rt_host host;
     rti_weights *weights;
@@ -35,6 +41,7 @@ typedef struct rti_device_def {
     int32_t worker_count;
     const int32_t *worker_cpus;
     uint32_t worker_spin_us;
+    int32_t device_percent;
 } rti_device_def;
 
 // A row of a pass, as a backend needs it. Position p of the row's sequence lives in block blocks[p / RT_KV_BLOCK_TOKENS
@@ -87,6 +94,11 @@ typedef struct rti_backend {
     rt_result (*logits)(rti_device *device, int32_t slot, int32_t logits_row, const float **logits); // in host memory
     rt_result (*sample)(rti_device *device, int32_t slot, int32_t logits_row, const rt_sample_request *request, rt_token *token);
     void (*pass_end)(rti_device *device, int32_t slot);
+
+    // Backends with memory of their own; NULL in others.
+    rt_result (*weights_measure)(const rti_weights_def *def, rti_weights_memory *memory); // what weights_create would take
+    void (*weights_memory)(const rti_weights *weights, rti_weights_memory *memory);
+    rt_result (*weights_resize)(rti_weights *weights, uint64_t bytes); // BUSY while passes are open; 0: what is free
 } rti_backend;
 
 // The CPU backend: always there.
@@ -108,7 +120,7 @@ typedef struct rti_plugin_services {
 
 // The one symbol of the plugin library. NULL when `abi` is not the plugin's own RTI_BACKEND_ABI, or when there is no driver
 // or device (raised through the services then).
-#define RTI_BACKEND_ABI 2u
+#define RTI_BACKEND_ABI 3u
 #define RTI_BACKEND_SYMBOL "rti_backend_plugin"
 typedef const rti_backend *rti_backend_plugin_function(uint32_t abi, const rti_plugin_services *services, const rt_host *host);
 

@@ -89,9 +89,9 @@ static rt_result open_tokenizer(const rt_model_def *def, rt_model *model)
     return RT_OK;
 }
 
-static rt_result pack(const rt_model_def *def, rt_model *model, const rti_backend *backend)
+static rti_weights_def weights_def_of(const rt_model_def *def, const rt_model *model)
 {
-    rti_weights_def weights = {
+    return (rti_weights_def){
         .host = model->host,
         .network = model->network,
         .file = model->file,
@@ -103,6 +103,11 @@ static rt_result pack(const rt_model_def *def, rt_model *model, const rti_backen
         .cuda_context = def->cuda_context,
         .device_memory_bytes = def->device_memory_bytes,
     };
+}
+
+static rt_result pack(const rt_model_def *def, rt_model *model, const rti_backend *backend)
+{
+    rti_weights_def weights = weights_def_of(def, model);
     rt_result result = backend->weights_create(&weights, &model->weights);
     if (result == RT_OK)
         model->backend = backend;
@@ -227,6 +232,63 @@ rt_result rt_model_open(const rt_model_def *def, rt_model **result_model)
     return RT_OK;
 }
 
+// ---------------------------------------------------------------------------------------------------------------------
+// Memory of a device
+// ---------------------------------------------------------------------------------------------------------------------
+
+static uint64_t kv_bytes_of(const rti_network *network)
+{
+    return (uint64_t)network->layer_count * 2u * (uint64_t)network->kv_head_count * (uint64_t)network->head_size * 2u;
+}
+
+static rt_result measure(const rt_model_def *def, rt_model *model, rt_model_memory *memory)
+{
+    rt_result result = rti_file_open(&model->host, def->path, &model->file);
+    if (result == RT_OK)
+        result = rti_network_create_sized(&model->host, model->file, def->context_size, &model->network);
+    if (result != RT_OK)
+        return result;
+    rti_weights_memory weights = {.host_bytes = rti_file_bytes(model->file)};
+    const rti_backend *cuda = def->backend == RT_BACKEND_CPU ? NULL : rti_backend_cuda(&def->host, def->cuda_library);
+    if (!cuda && def->backend == RT_BACKEND_CUDA)
+        return RT_ERROR_DEVICE;
+    rti_weights_def weights_def = weights_def_of(def, model);
+    if (cuda)
+        result = cuda->weights_measure(&weights_def, &weights);
+    *memory = (rt_model_memory){
+        .device_bytes = weights.device_bytes,
+        .host_bytes = weights.host_bytes,
+        .device_layer_count = weights.device_layers,
+        .layer_count = model->network->layer_count,
+        .kv_bytes_per_token = kv_bytes_of(model->network),
+    };
+    return result;
+}
+
+rt_result rt_model_measure(const rt_model_def *def, rt_model_memory *memory)
+{
+    if (!def || !memory)
+        return rti_fail(NULL, RT_ERROR_INVALID_ARGUMENT, "rt_model_measure: def or memory is NULL");
+    *memory = (rt_model_memory){0};
+    rt_result result = check_def(def);
+    if (result != RT_OK)
+        return result;
+    rt_model model = {.host = rti_host_or_default(&def->host), .precision = def->precision};
+    result = measure(def, &model, memory);
+    rti_network_destroy(model.network);
+    rti_file_close(model.file);
+    return result;
+}
+
+rt_result rt_model_set_device_memory(rt_model *model, size_t bytes)
+{
+    if (!model)
+        return rti_fail(NULL, RT_ERROR_INVALID_ARGUMENT, "rt_model_set_device_memory: no model");
+    if (!model->backend->weights_resize)
+        return rti_fail(&model->host, RT_ERROR_UNSUPPORTED, "%s: its weights are not on a device", model->path);
+    return model->backend->weights_resize(model->weights, bytes);
+}
+
 void rt_model_close(rt_model *model)
 {
     if (model && atomic_fetch_sub_explicit(&model->references, 1, memory_order_acq_rel) == 1)
@@ -247,6 +309,9 @@ rt_model *rt_model_retain(rt_model *model)
 void rt_model_get_info(const rt_model *model, rt_model_info *info)
 {
     const rti_network *network = model->network;
+    rti_weights_memory memory = {0};
+    if (model->backend->weights_memory)
+        model->backend->weights_memory(model->weights, &memory);
     *info = (rt_model_info){
         .architecture = network->architecture,
         .name = model->name,
@@ -266,9 +331,10 @@ void rt_model_get_info(const rt_model *model, rt_model_info *info)
         .file_bytes = rti_file_bytes(model->file),
         .packed_bytes = model->backend->weights_bytes(model->weights),
         .bytes_per_token = model->bytes_per_token,
-        .kv_bytes_per_token = (uint64_t)network->layer_count * 2u * (uint64_t)network->kv_head_count *
-                              (uint64_t)network->head_size * 2u,
+        .kv_bytes_per_token = kv_bytes_of(network),
         .load_microseconds = model->load_microseconds,
+        .device_bytes = memory.device_bytes,
+        .device_layer_count = memory.device_layers,
     };
 }
 

@@ -36,6 +36,7 @@ static rt_result check_def(const rt_context_def *def)
     else if (def->kv_tokens < 1 || def->kv_tokens > (1ull << 31)) fault = "kv_tokens must be 1 to 2^31";
     else if (def->kv_type > RT_KV_F32) fault = "kv_type is none of rt_kv_type";
     else if (def->worker_count < 0 || def->worker_count > RT_MAX_WORKERS) fault = "worker_count must be 0 to 63";
+    else if (def->device_percent < 0 || def->device_percent > 100) fault = "device_percent must be 0 to 100";
     if (fault) return rti_fail(&def->host, RT_ERROR_INVALID_ARGUMENT, "context: %s", fault);
     return RT_OK;
 }
@@ -58,6 +59,7 @@ static rti_device_def device_def_of(const rt_context_def *def)
         .worker_count = def->worker_count,
         .worker_cpus = def->worker_cpus,
         .worker_spin_us = def->worker_spin_us,
+        .device_percent = def->device_percent,
     };
 }
 

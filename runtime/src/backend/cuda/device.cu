@@ -171,16 +171,6 @@ static rt_result create_shared(rti_device *d, const slot_shape &shape)
     return RT_OK;
 }
 
-static rt_result create_stream(rti_device *d)
-{
-    int least = 0, greatest = 0;
-    rt_result result = rti_cuda_check(&d->host, cudaSetDevice(d->weights->device), "choosing the device");
-    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaDeviceGetStreamPriorityRange(&least, &greatest), "stream priorities");
-    // The game's rendering goes first: ours is the lowest priority that there is.
-    if (result == RT_OK) result = rti_cuda_check(&d->host, cudaStreamCreateWithPriority(&d->stream, cudaStreamNonBlocking, least), "a stream");
-    return result;
-}
-
 rt_result rti_cuda_device_create(const rti_device_def *def, rti_device **out)
 {
     *out = NULL;
@@ -199,7 +189,7 @@ rt_result rti_cuda_device_create(const rti_device_def *def, rti_device **out)
     d->block_bytes = block_bytes_of(def->weights->network, def->kv_type);
     d->scratch_bytes = rti_cuda_services->sampler_scratch_bytes(def->weights->network->vocab_size);
     d->sample_scratch = rti_cuda_services->allocate(&d->host, d->scratch_bytes);
-    rt_result result = d->sample_scratch ? create_stream(d) : rti_cuda_fail(&d->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
+    rt_result result = d->sample_scratch ? rti_cuda_stream_create(&d->host, d->weights, def->device_percent, &d->green, &d->stream) : rti_cuda_fail(&d->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
     if (result == RT_OK)
         result = rti_cuda_check(&d->host, cudaMalloc((void **)&d->cache, (size_t)d->block_count * d->block_bytes), "the key-value cache");
     for (int i = 0; i < d->max_passes && result == RT_OK; i++) result = create_slot(d, shape, i);
@@ -230,6 +220,7 @@ void rti_cuda_device_destroy(rti_device *d)
     }
     if (d->cache) cudaFree(d->cache);
     if (d->stream) cudaStreamDestroy(d->stream);
+    rti_cuda_green_destroy(d->green);
     rt_host host = d->host;
     rti_cuda_services->release(&host, d->sample_scratch, d->scratch_bytes);
     rti_cuda_services->release(&host, d, sizeof *d);

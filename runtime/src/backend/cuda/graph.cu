@@ -110,6 +110,7 @@ static cudaError_t create_all(rti_device *d, rti_cuda_slot *slot)
 
 rt_result rti_cuda_graphs_create(rti_device *d)
 {
+    d->generation = d->weights->generation;
     for (int i = 0; i < d->max_passes; i++) {
         d->slots[i].graphs = (cudaGraphExec_t *)rti_cuda_services->allocate(&d->host, graph_count(d) * sizeof(cudaGraphExec_t));
         if (!d->slots[i].graphs) return rti_cuda_fail(&d->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory for graphs");

@@ -38,6 +38,11 @@ static rt_result upload_tables(rti_device *d, rti_cuda_slot *slot, const rti_pas
 rt_result rti_cuda_pass_begin(rti_device *d, int32_t number, const rti_pass_input *input)
 {
     rti_cuda_slot *slot = &d->slots[number];
+    if (d->generation != d->weights->generation) { // layers have moved since the graphs were made
+        rti_cuda_graphs_destroy(d);
+        rt_result made = rti_cuda_graphs_create(d);
+        if (made != RT_OK) return made;
+    }
     // Of a pass that was dropped right after it began the rows may still be on their way.
     cudaError_t error = slot->is_sent ? rti_cuda_wait(slot->sent) : cudaSuccess;
     if (error != cudaSuccess) return rti_cuda_check(&d->host, error, "beginning a pass");
@@ -65,6 +70,7 @@ rt_result rti_cuda_pass_begin(rti_device *d, int32_t number, const rti_pass_inpu
     error = cudaMemcpyAsync(slot->inputs, slot->host_inputs, slot->inputs_bytes, cudaMemcpyHostToDevice, d->stream);
     if (error == cudaSuccess) error = cudaEventRecord(slot->sent, d->stream);
     slot->is_sent = error == cudaSuccess;
+    if (error == cudaSuccess) __atomic_fetch_add(&d->weights->open_passes, 1, __ATOMIC_ACQ_REL);
     return rti_cuda_check(&d->host, error, "sending a pass's rows");
 }
 
@@ -194,4 +200,5 @@ void rti_cuda_cancel(rti_device *d, int32_t number)
 void rti_cuda_pass_end(rti_device *d, int32_t number)
 {
     d->slots[number].row_count = d->slots[number].logits_count = 0;
+    __atomic_fetch_sub(&d->weights->open_passes, 1, __ATOMIC_ACQ_REL);
 }

@@ -27,13 +27,38 @@ rt_result rti_cuda_check(const rt_host *host, cudaError_t error, const char *wha
 
 static uint64_t weights_bytes(const rti_weights *weights)
 {
-    return weights->bytes;
+    return weights->device_bytes + weights->host_bytes;
 }
 
 static rt_isa weights_isa(const rti_weights *weights)
 {
     (void)weights;
     return RT_ISA_SCALAR;
+}
+
+// The calls as the library makes them, on whatever thread: each inside the model's context.
+template <auto function> struct scoped;
+template <typename R, typename D, typename... A, R (*function)(D *, A...)> struct scoped<function> {
+    static const rti_weights *weights_of(const rti_weights *weights) { return weights; }
+    static const rti_weights *weights_of(const rti_device *device) { return device->weights; }
+    static R call(D *object, A... arguments)
+    {
+        rti_cuda_scope scope(weights_of(object)->context);
+        return function(object, arguments...);
+    }
+};
+
+static rt_result device_create(const rti_device_def *def, rti_device **device)
+{
+    rti_cuda_scope scope(def->weights->context);
+    return rti_cuda_device_create(def, device);
+}
+
+static void device_destroy(rti_device *device)
+{
+    if (!device) return;
+    rti_cuda_scope scope(device->weights->context);
+    rti_cuda_device_destroy(device);
 }
 
 static rti_backend make_table(void)
@@ -44,21 +69,24 @@ static rti_backend make_table(void)
     b.weights_destroy = rti_cuda_weights_destroy;
     b.weights_bytes = weights_bytes;
     b.weights_isa = weights_isa;
+    b.weights_measure = rti_cuda_weights_measure;
+    b.weights_memory = rti_cuda_weights_memory;
+    b.weights_resize = scoped<rti_cuda_weights_resize>::call;
     b.device_memory = rti_cuda_device_memory;
-    b.device_create = rti_cuda_device_create;
-    b.device_destroy = rti_cuda_device_destroy;
+    b.device_create = device_create;
+    b.device_destroy = device_destroy;
     b.block_bytes = rti_cuda_block_bytes;
-    b.block_copy = rti_cuda_block_copy;
-    b.block_read = rti_cuda_block_read;
-    b.block_write = rti_cuda_block_write;
-    b.pass_begin = rti_cuda_pass_begin;
+    b.block_copy = scoped<rti_cuda_block_copy>::call;
+    b.block_read = scoped<rti_cuda_block_read>::call;
+    b.block_write = scoped<rti_cuda_block_write>::call;
+    b.pass_begin = scoped<rti_cuda_pass_begin>::call;
     b.part_units = rti_cuda_part_units;
     b.part_work = rti_cuda_part_work;
-    b.run = rti_cuda_run;
-    b.poll = rti_cuda_poll;
+    b.run = scoped<rti_cuda_run>::call;
+    b.poll = scoped<rti_cuda_poll>::call;
     b.cancel = rti_cuda_cancel;
-    b.logits = rti_cuda_logits;
-    b.sample = rti_cuda_sample;
+    b.logits = scoped<rti_cuda_logits>::call;
+    b.sample = scoped<rti_cuda_sample>::call;
     b.pass_end = rti_cuda_pass_end;
     return b;
 }

@@ -3,6 +3,7 @@
 #ifndef RTI_CUDA_PLUGIN_CUH
 #define RTI_CUDA_PLUGIN_CUH
 
+#include "backend/cuda/context.cuh"
 #include "backend/cuda/kernels.cuh"
 
 extern "C" {
@@ -23,23 +24,38 @@ struct rti_cuda_layer {
     float *query_norm, *key_norm;
 };
 
+// One piece of the weights, and the pointer that leads to it.
+struct rti_cuda_allocation {
+    void *memory;
+    size_t bytes;
+    void **place;
+    int layer;    // -1: of none
+    bool on_host; // memory of the computer, mapped: the device reads it over the bus
+};
+
 struct rti_weights {
     rt_host host;
     const rti_network *network;
-    int device;
+    rti_cuda_context context;
     rt_precision precision;
     rti_cuda_layer *layers;
     rti_device_matrix embedding, output;
     rti_norm output_norm;
     double *frequency[RTI_MAX_ROPES];
-    uint64_t bytes;      // on the device
-    uint64_t most_bytes; // 0: no limit
-    void **allocations;  // everything to be freed
+    uint64_t device_bytes, host_bytes;
+    int device_layers;   // the first ones lie on the device; -1: nothing does
+    int uploading_layer;
+    int generation;      // counts moves: graphs have the addresses in them
+    int open_passes;     // of all contexts, atomic
+    rti_cuda_allocation *allocations; // everything to be freed
     size_t allocation_count, allocation_capacity;
 };
 
 rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **weights);
 void rti_cuda_weights_destroy(rti_weights *weights);
+rt_result rti_cuda_weights_measure(const rti_weights_def *def, rti_weights_memory *memory);
+void rti_cuda_weights_memory(const rti_weights *weights, rti_weights_memory *memory);
+rt_result rti_cuda_weights_resize(rti_weights *weights, uint64_t bytes);
 
 // What one pass slot holds: inputs, activations, results.
 struct rti_cuda_slot {
@@ -65,7 +81,8 @@ struct rti_cuda_slot {
 
 struct rti_device {
     rt_host host;
-    const rti_weights *weights;
+    rti_weights *weights;
+    int generation; // of the weights that the graphs were made for
     int32_t max_rows, max_passes, max_logits_rows;
     uint32_t block_count;
     rt_kv_type kv_type;
@@ -74,6 +91,7 @@ struct rti_device {
     size_t block_bytes;
     uint8_t *cache;
     cudaStream_t stream;
+    void *green; // the green context that the stream is of, or NULL
     rti_cuda_slot slots[RT_MAX_PASSES];
     void *sample_scratch; // of the CPU's sampler
     size_t scratch_bytes;

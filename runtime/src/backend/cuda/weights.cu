@@ -7,31 +7,63 @@
 // Memory
 // ---------------------------------------------------------------------------------------------------------------------
 
-static rt_result note_allocation(rti_weights *w, void *pointer)
+// Device memory, or memory of the computer that the device reads over the bus. *seen: where the device finds it.
+static cudaError_t take(bool on_host, size_t size, void **memory, void **seen)
 {
-    if (w->allocation_count < w->allocation_capacity) {
-        w->allocations[w->allocation_count++] = pointer;
-        return RT_OK;
+    *seen = *memory = NULL;
+    if (!on_host) {
+        cudaError_t error = cudaMalloc(memory, size);
+        *seen = *memory;
+        return error;
     }
-    cudaFree(pointer);
-    return rti_cuda_fail(&w->host, RT_ERROR_INTERNAL, "CUDA: more weights than were counted");
+    cudaError_t error = cudaHostAlloc(memory, size, cudaHostAllocMapped);
+    if (error == cudaSuccess) error = cudaHostGetDevicePointer(seen, *memory, 0);
+    if (error != cudaSuccess && *memory) cudaFreeHost(*memory);
+    return error;
 }
 
+static void give_back(const rti_cuda_allocation &a)
+{
+    if (a.on_host) cudaFreeHost(a.memory);
+    else cudaFree(a.memory);
+}
+
+// Copies bytes to where the layer that is being uploaded goes; *out is set, and set anew whenever they move.
 static rt_result upload(rti_weights *w, const void *bytes, size_t size, const char *name, void **out)
 {
     *out = NULL;
-    if (w->most_bytes && w->bytes + size > w->most_bytes)
-        return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY,
-                             "CUDA: %s: the weights take more than the %llu bytes granted: raise device_memory_bytes or use the CPU", name,
-                             (unsigned long long)w->most_bytes);
-    void *memory = NULL;
-    rt_result result = rti_cuda_check(&w->host, cudaMalloc(&memory, size), name);
-    if (result == RT_OK) result = note_allocation(w, memory);
-    if (result == RT_OK) result = rti_cuda_check(&w->host, cudaMemcpy(memory, bytes, size, cudaMemcpyHostToDevice), name);
+    if (w->allocation_count == w->allocation_capacity)
+        return rti_cuda_fail(&w->host, RT_ERROR_INTERNAL, "CUDA: more weights than were counted");
+    rti_cuda_allocation a = {NULL, size, out, w->uploading_layer, w->uploading_layer >= w->device_layers};
+    void *seen = NULL;
+    rt_result result = rti_cuda_check(&w->host, take(a.on_host, size, &a.memory, &seen), name);
     if (result != RT_OK) return result;
-    w->bytes += size;
-    *out = memory;
-    return RT_OK;
+    w->allocations[w->allocation_count++] = a;
+    *(a.on_host ? &w->host_bytes : &w->device_bytes) += size;
+    if (a.on_host) memcpy(a.memory, bytes, size);
+    else result = rti_cuda_check(&w->host, cudaMemcpy(a.memory, bytes, size, cudaMemcpyHostToDevice), name);
+    if (result == RT_OK) *out = seen;
+    return result;
+}
+
+static cudaError_t move(rti_weights *w, rti_cuda_allocation *a, bool to_host)
+{
+    rti_cuda_allocation moved = *a;
+    void *seen = NULL;
+    moved.on_host = to_host;
+    cudaError_t error = take(to_host, a->bytes, &moved.memory, &seen);
+    if (error != cudaSuccess) return error;
+    error = cudaMemcpy(moved.memory, a->memory, a->bytes, to_host ? cudaMemcpyDeviceToHost : cudaMemcpyHostToDevice);
+    if (error != cudaSuccess) {
+        give_back(moved);
+        return error;
+    }
+    *a->place = seen;
+    give_back(*a);
+    *a = moved;
+    *(to_host ? &w->host_bytes : &w->device_bytes) += a->bytes;
+    *(to_host ? &w->device_bytes : &w->host_bytes) -= a->bytes;
+    return cudaSuccess;
 }
 
 static rt_result upload_vector(rti_weights *w, const rti_vector *vector, const char *name, float **out)
@@ -171,6 +203,116 @@ static rt_result upload_norm(rti_weights *w, const rti_vector &weight, const rti
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// What it all takes, before it is taken
+// ---------------------------------------------------------------------------------------------------------------------
+
+static uint64_t matrix_bytes(const rti_matrix &m)
+{
+    if (!m.data) return 0;
+    uint64_t count = (uint64_t)m.rows * (uint64_t)m.columns, row_scales = m.scale ? (uint64_t)m.rows * 4 : 0;
+    rti_unpack_form form;
+    if (!rti_unpack_form_of(m.type, &form)) {
+        uint64_t size = m.type == RTI_TYPE_F16 || m.type == RTI_TYPE_BF16 ? 2 : m.type == RTI_TYPE_F8_E4M3 ? 1 : 4;
+        return count * size + row_scales;
+    }
+    uint64_t padded = ((uint64_t)m.rows + RTI_GROUP - 1) / RTI_GROUP * RTI_GROUP, columns = (uint64_t)m.columns / RTI_BLOCK_COLUMNS;
+    uint64_t scale = form.scale_kind == RTI_SCALE_F32 ? 4 : form.scale_kind == RTI_SCALE_F16 ? 2 : 1;
+    uint64_t a_block = (form.layout == RTI_LAYOUT_INT4 ? 16 : 32) + scale * (form.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1) +
+                       (form.has_offsets ? scale : 0);
+    return padded * (columns * a_block + (form.scale_kind == RTI_SCALE_K ? (columns + 7) / 8 * 4 : 0)) + row_scales;
+}
+
+static uint64_t layer_bytes(const rti_layer &l)
+{
+    const rti_matrix *matrices[] = {&l.query, &l.key, &l.value, &l.attention_output, &l.gate, &l.up, &l.down};
+    const rti_vector *vectors[] = {&l.attention_norm, &l.attention_norm_bias, &l.query_bias, &l.key_bias, &l.value_bias, &l.query_norm,
+                                   &l.key_norm, &l.attention_output_bias, &l.post_attention_norm, &l.feed_forward_norm,
+                                   &l.feed_forward_norm_bias, &l.post_feed_forward_norm};
+    uint64_t bytes = 0;
+    for (const rti_matrix *m : matrices) bytes += matrix_bytes(*m);
+    for (const rti_vector *v : vectors) bytes += v->values ? (uint64_t)v->count * sizeof(float) : 0;
+    return bytes;
+}
+
+static uint64_t fixed_bytes(const rti_network *n)
+{
+    uint64_t bytes = matrix_bytes(n->embedding) + (n->output_is_tied ? 0 : matrix_bytes(n->output));
+    bytes += ((uint64_t)n->output_norm.count + (uint64_t)n->output_norm_bias.count) * sizeof(float);
+    for (int i = 0; i < n->rope_count; i++) bytes += (uint64_t)(n->ropes[i].rotated / 2) * sizeof(double);
+    return bytes;
+}
+
+// How many layers, the first ones, lie on the device: -1 if not even what stands around them does.
+static int layers_within(const rti_network *n, uint64_t budget)
+{
+    uint64_t bytes = fixed_bytes(n);
+    int count = -1;
+    while (bytes <= budget && ++count < n->layer_count) bytes += layer_bytes(n->layers[count]);
+    return count;
+}
+
+// 0: seven eighths of what is free; the rest is for contexts and whoever else draws.
+static rt_result budget_of(const rt_host *host, size_t wanted, uint64_t *budget)
+{
+    size_t free_bytes = 0, all = 0;
+    *budget = wanted;
+    if (wanted) return RT_OK;
+    rt_result result = rti_cuda_check(host, cudaMemGetInfo(&free_bytes, &all), "asking for free memory");
+    *budget = free_bytes - free_bytes / 8;
+    return result;
+}
+
+rt_result rti_cuda_weights_measure(const rti_weights_def *def, rti_weights_memory *memory)
+{
+    uint64_t budget;
+    rti_cuda_context context;
+    *memory = rti_weights_memory();
+    rt_result result = rti_cuda_context_find(def, &context);
+    if (result != RT_OK) return result;
+    {
+        rti_cuda_scope scope(context);
+        result = budget_of(&def->host, def->device_memory_bytes, &budget);
+    }
+    rti_cuda_context_release(context);
+    if (result != RT_OK) return result;
+    int on_device = layers_within(def->network, budget);
+    *(on_device < 0 ? &memory->host_bytes : &memory->device_bytes) = fixed_bytes(def->network);
+    for (int i = 0; i < def->network->layer_count; i++)
+        *(i < on_device ? &memory->device_bytes : &memory->host_bytes) += layer_bytes(def->network->layers[i]);
+    memory->device_layers = on_device > 0 ? on_device : 0;
+    return RT_OK;
+}
+
+void rti_cuda_weights_memory(const rti_weights *w, rti_weights_memory *memory)
+{
+    *memory = {w->device_bytes, w->host_bytes, w->device_layers > 0 ? w->device_layers : 0};
+}
+
+// Layers change sides one after another; what has moved stays where it is if one cannot.
+rt_result rti_cuda_weights_resize(rti_weights *w, uint64_t bytes)
+{
+    uint64_t budget;
+    if (__atomic_load_n(&w->open_passes, __ATOMIC_ACQUIRE) > 0)
+        return rti_cuda_fail(&w->host, RT_ERROR_BUSY, "CUDA: passes of this model are under way: end them before its memory changes");
+    rt_result result = budget_of(&w->host, bytes, &budget);
+    if (result == RT_OK && !bytes) budget += w->device_bytes;
+    if (result == RT_OK) result = rti_cuda_check(&w->host, cudaDeviceSynchronize(), "waiting for what was dropped");
+    if (result != RT_OK) return result;
+    int wanted = layers_within(w->network, budget);
+    w->generation++;
+    // Number -1 is what stands around the layers: it goes last and comes first.
+    for (int step = wanted > w->device_layers ? 1 : -1; w->device_layers != wanted && result == RT_OK;) {
+        int layer = step > 0 ? w->device_layers : w->device_layers - 1;
+        for (size_t i = 0; i < w->allocation_count && result == RT_OK; i++)
+            if (w->allocations[i].layer == layer && w->allocations[i].on_host != (step < 0))
+                result = rti_cuda_check(&w->host, move(w, &w->allocations[i], step < 0), "moving a layer");
+        if (result == RT_OK) w->device_layers += step;
+    }
+    if (w->network->output_is_tied) w->output = w->embedding;
+    return result;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // The whole network
 // ---------------------------------------------------------------------------------------------------------------------
 
@@ -195,13 +337,17 @@ static rt_result upload_layer(rti_weights *w, const rti_layer &in, rti_cuda_laye
 static rt_result upload_network(rti_weights *w)
 {
     const rti_network *network = w->network;
+    w->uploading_layer = -1;
     rt_result result = upload_matrix(w, network->embedding, &w->embedding);
     if (result == RT_OK && network->output_is_tied) w->output = w->embedding;
     else if (result == RT_OK) result = upload_matrix(w, network->output, &w->output);
     if (result == RT_OK) result = upload_norm(w, network->output_norm, network->output_norm_bias, &w->output_norm);
     for (int i = 0; i < network->rope_count && result == RT_OK; i++)
         result = upload(w, network->ropes[i].frequency, (size_t)(network->ropes[i].rotated / 2) * sizeof(double), "rope", (void **)&w->frequency[i]);
-    for (int i = 0; i < network->layer_count && result == RT_OK; i++) result = upload_layer(w, network->layers[i], &w->layers[i]);
+    for (int i = 0; i < network->layer_count && result == RT_OK; i++) {
+        w->uploading_layer = i;
+        result = upload_layer(w, network->layers[i], &w->layers[i]);
+    }
     return result;
 }
 
@@ -212,17 +358,21 @@ rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **out)
     if (!w) return rti_cuda_fail(&def->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
     w->host = def->host;
     w->network = def->network;
-    w->device = def->cuda_device;
     w->precision = def->precision;
-    w->most_bytes = def->device_memory_bytes;
     w->allocation_capacity = (size_t)def->network->layer_count * 64 + 64;
-    w->allocations = (void **)rti_cuda_services->allocate(&w->host, w->allocation_capacity * sizeof(void *));
+    w->allocations = (rti_cuda_allocation *)rti_cuda_services->allocate(&w->host, w->allocation_capacity * sizeof(rti_cuda_allocation));
     w->layers = (rti_cuda_layer *)rti_cuda_services->allocate(&w->host, (size_t)def->network->layer_count * sizeof(rti_cuda_layer));
     rt_result result = w->allocations && w->layers ? RT_OK : rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
     if (result == RT_OK && def->network->head_size > 256)
         result = rti_cuda_fail(&w->host, RT_ERROR_UNSUPPORTED, "CUDA: a head size of %d; at most 256 is supported", def->network->head_size);
-    if (result == RT_OK) result = rti_cuda_check(&w->host, cudaSetDevice(w->device), "choosing the device");
-    if (result == RT_OK) result = upload_network(w);
+    if (result == RT_OK) result = rti_cuda_context_find(def, &w->context);
+    if (result == RT_OK) {
+        rti_cuda_scope scope(w->context);
+        uint64_t budget = 0;
+        result = budget_of(&w->host, def->device_memory_bytes, &budget);
+        w->device_layers = layers_within(def->network, budget);
+        if (result == RT_OK) result = upload_network(w);
+    }
     if (result != RT_OK) {
         rti_cuda_weights_destroy(w);
         return result;
@@ -234,9 +384,13 @@ rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **out)
 void rti_cuda_weights_destroy(rti_weights *w)
 {
     if (!w) return;
-    for (size_t i = 0; i < w->allocation_count; i++) cudaFree(w->allocations[i]);
+    if (w->allocation_count > 0) {
+        rti_cuda_scope scope(w->context);
+        for (size_t i = 0; i < w->allocation_count; i++) give_back(w->allocations[i]);
+    }
+    rti_cuda_context_release(w->context);
     rt_host host = w->host;
-    rti_cuda_services->release(&host, w->allocations, w->allocation_capacity * sizeof(void *));
+    rti_cuda_services->release(&host, w->allocations, w->allocation_capacity * sizeof(rti_cuda_allocation));
     rti_cuda_services->release(&host, w->layers, (size_t)w->network->layer_count * sizeof(rti_cuda_layer));
     rti_cuda_services->release(&host, w, sizeof *w);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "backend/cuda/emulation/emulation.h"
+#include "backend/cuda/context.cuh"
 #include "backend/cuda/emulation/faults.h"
 
 #include <algorithm>
@@ -242,9 +243,12 @@ static std::map<void *, size_t> device_memory;
 static std::vector<stream *> streams;
 static std::recursive_mutex lock; // contexts live on threads of their own
 
-// Every call of the runtime begins with this.
-static cudaError_t enter(rti_emulated_call kind)
+static thread_local std::vector<CUcontext> contexts; // the driver's stack, a thread
+
+// Every call of the runtime begins with this. Outside any context it fails, as on a thread that never chose a device.
+static cudaError_t enter(rti_emulated_call kind, bool needs_context = true)
 {
+    if (needs_context && contexts.empty()) return last_error = cudaErrorDeviceUninitialized;
     std::lock_guard<std::recursive_mutex> guard(lock);
     calls[RTI_EMULATED_ANY]++;
     if (kind != RTI_EMULATED_ANY) calls[kind]++;
@@ -373,6 +377,7 @@ const char *cudaGetErrorString(cudaError_t error)
     case cudaSuccess: return "no error";
     case cudaErrorInvalidValue: return "invalid argument";
     case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorDeviceUninitialized: return "invalid device context";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorNotReady: return "device not ready";
     case cudaErrorLaunchFailure: return "unspecified launch failure";
@@ -387,7 +392,7 @@ cudaError_t cudaGetLastError(void)
     return error;
 }
 
-cudaError_t cudaGetDeviceCount(int *count) { *count = 1; return enter(RTI_EMULATED_ANY); }
+cudaError_t cudaGetDeviceCount(int *count) { *count = 1; return enter(RTI_EMULATED_ANY, false); }
 cudaError_t cudaSetDevice(int device) { return device == 0 ? enter(RTI_EMULATED_ANY) : cudaErrorNoDevice; }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
@@ -460,6 +465,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s)
     return enter(RTI_EMULATED_SYNCHRONISING);
 }
 
+cudaError_t cudaDeviceSynchronize(void)
+{
+    std::lock_guard<std::recursive_mutex> guard(lock);
+    for (stream *s : streams) drain(s);
+    return enter(RTI_EMULATED_SYNCHRONISING);
+}
+
 cudaError_t cudaStreamQuery(cudaStream_t s)
 {
     cudaError_t error = enter(RTI_EMULATED_ANY);
@@ -525,6 +537,56 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEve
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// The driver
+// ---------------------------------------------------------------------------------------------------------------------
+
+struct CUctx_st { int retained; };
+static CUctx_st primary;
+
+static CUresult driver_init(unsigned) { return CUDA_SUCCESS; }
+
+static CUresult driver_push(CUcontext context)
+{
+    if (!context) return CUDA_ERROR_INVALID_CONTEXT;
+    contexts.push_back(context);
+    return CUDA_SUCCESS;
+}
+
+static CUresult driver_pop(CUcontext *context)
+{
+    if (contexts.empty()) return CUDA_ERROR_INVALID_CONTEXT;
+    *context = contexts.back();
+    contexts.pop_back();
+    return CUDA_SUCCESS;
+}
+
+static CUresult driver_device(CUdevice *device)
+{
+    *device = 0;
+    return contexts.empty() ? CUDA_ERROR_INVALID_CONTEXT : CUDA_SUCCESS;
+}
+
+static CUresult driver_retain(CUcontext *context, CUdevice device)
+{
+    cudaError_t error = device == 0 ? enter(RTI_EMULATED_ALLOCATING, false) : cudaErrorNoDevice;
+    if (error != cudaSuccess) return error == cudaErrorMemoryAllocation ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_CONTEXT;
+    *context = &primary;
+    return CUDA_SUCCESS;
+}
+
+static CUresult driver_release(CUdevice)
+{
+    leave_object();
+    return CUDA_SUCCESS;
+}
+
+const rti_cuda_driver *rti_cuda_driver_get(void)
+{
+    static const rti_cuda_driver driver = {driver_init, driver_push, driver_pop, driver_device, driver_retain, driver_release};
+    return &driver;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // Faults
 // ---------------------------------------------------------------------------------------------------------------------
 
@@ -532,6 +594,7 @@ static void fail_allocations_after(int64_t count) { allocations_left = count; }
 static void lose_device_after(int64_t count) { calls_left = count < 0 ? -1 : count + 1; }
 static int64_t count_calls(rti_emulated_call kind) { return calls[kind]; }
 static int64_t count_objects(void) { return objects; }
+static int64_t count_contexts(void) { return (int64_t)contexts.size(); }
 
 static void hold_streams(bool hold)
 {
@@ -551,6 +614,7 @@ static uint64_t count_bytes(void)
 
 extern "C" __attribute__((visibility("default"))) const rti_emulation_faults *rti_emulation_faults_get(void)
 {
-    static const rti_emulation_faults table = {fail_allocations_after, lose_device_after, hold_streams, count_calls, count_objects, count_bytes};
+    static const rti_emulation_faults table = {fail_allocations_after, lose_device_after, hold_streams, count_calls, count_objects, count_bytes,
+                                               count_contexts};
     return &table;
 }

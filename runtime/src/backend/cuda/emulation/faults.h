@@ -28,6 +28,7 @@ typedef struct rti_emulation_faults {
     int64_t (*calls)(rti_emulated_call kind); // since the beginning
     int64_t (*objects)(void);                 // allocations, streams, events and graphs that are alive
     uint64_t (*bytes)(void);                  // of device memory
+    int64_t (*contexts)(void);                // on this thread's stack
 } rti_emulation_faults;
 
 // The plugin's symbol that gives the table.

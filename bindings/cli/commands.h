@@ -9,6 +9,7 @@ int command_tokens(int argc, char **argv);
 int command_prompt(int argc, char **argv);
 int command_logits(int argc, char **argv);
 int command_mask(int argc, char **argv);
+int command_sample(int argc, char **argv);
 int command_call(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_bench_model(int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct {
     {"prompt", command_prompt, "a conversation as the model will see it"},
     {"logits", command_logits, "what a model gives for known tokens"},
     {"mask", command_mask, "JSON Schemas to masks, on maskbench lines"},
+    {"sample", command_sample, "what a model writes under the masks of schemas"},
     {"call", command_call, "which functions a model would call for a question"},
     {"bench", command_bench, "speed: model, frame, mask, tokens, cache"},
     {"frame", command_frame, "a recorded game's frames, with characters talking beside them"},

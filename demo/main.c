@@ -5,6 +5,8 @@
 #include "report.h"
 #include "room.h"
 
+#include "repartee_load/gpu_load.h"
+
 #include <SDL.h>
 #include <SDL_image.h>
 #include <stdio.h>
@@ -17,6 +19,7 @@ typedef struct options {
     const char *play, *report, *screenshot;
     uint32_t budget_us; // RP_BUDGET_PACED: what the frames allow
     int frames;         // 0: until it is over
+    double load_ms;     // of OpenGL in each frame beside the demo's own, which is light
     bool headless, paced;
     bool verbose;
 } options;
@@ -36,6 +39,7 @@ typedef struct evening {
     panel panel;
     input_line input;
     play play;
+    gpu_load *load;   // NULL: none
     frame_times times;
     double quiet;     // seconds in which nobody spoke to the player
     who near;
@@ -47,6 +51,8 @@ static const char usage[] =
     "  --model FILE         a .gguf file, or a folder with config.json and safetensors\n"
     "  --budget US          microseconds of a frame for the minds (default: what the frames allow; 8000 without a display)\n"
     "  --threads N          threads that may work on a frame, this one included (default 1)\n"
+    "  --backend NAME       what computes: cpu (default), cuda or auto\n"
+    "  --gpu-load MS        as heavy as a larger game: so many milliseconds of OpenGL in every frame\n"
     "  --seed N             of the evening\n"
     "  --headless           no window: the same game, drawn into memory\n"
     "  --script FILE        an evening that plays by itself (assets/demo/evening.txt)\n"
@@ -64,6 +70,19 @@ static uint64_t now_us(void)
 }
 
 // --- options --------------------------------------------------------------------------------------------------------------------
+
+static bool read_backend(const char *name, rt_backend_kind *backend)
+{
+    static const char *const names[] = {[RT_BACKEND_CPU] = "cpu", [RT_BACKEND_CUDA] = "cuda", [RT_BACKEND_AUTO] = "auto"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *backend = (rt_backend_kind)i;
+            return true;
+        }
+    }
+    fprintf(stderr, "griffin: --backend is cpu, cuda or auto\n");
+    return false;
+}
 
 // -1: wrong usage; 0: done (help); 1: go on.
 static int read_options(options *o, int count, char **words)
@@ -100,6 +119,16 @@ static int read_options(options *o, int count, char **words)
             o->budget_us = (uint32_t)strtoul(value, NULL, 10);
         } else if (strcmp(w, "--threads") == 0) {
             o->minds.threads = atoi(value);
+        } else if (strcmp(w, "--backend") == 0) {
+            if (!read_backend(value, &o->minds.backend)) {
+                return -1;
+            }
+        } else if (strcmp(w, "--gpu-load") == 0) {
+            o->load_ms = strtod(value, NULL);
+            if (!(o->load_ms > 0 && o->load_ms <= GPU_LOAD_MOST_MS)) {
+                fprintf(stderr, "griffin: --gpu-load is above 0 and at most %g milliseconds\n", GPU_LOAD_MOST_MS);
+                return -1;
+            }
         } else if (strcmp(w, "--seed") == 0) {
             o->minds.seed = strtoull(value, NULL, 10);
         } else if (strcmp(w, "--script") == 0) {
@@ -120,7 +149,7 @@ static int read_options(options *o, int count, char **words)
         return -1;
     }
     if (o->budget_us == 0) {
-        o->budget_us = o->headless ? 8000 : RP_BUDGET_PACED;
+        o->budget_us = o->headless && o->load_ms == 0 ? 8000 : RP_BUDGET_PACED;
     }
     return 1;
 }
@@ -277,6 +306,23 @@ static void draw(evening *e)
     graph_draw(&e->panel, &e->times, e->o.budget_us == RP_BUDGET_PACED ? stats.pacer_budget_us : e->o.budget_us);
 }
 
+// A game's larger rendering, drawn and waited for. The load has an OpenGL context of its own: the window's makes way for it.
+static bool draw_load(evening *e)
+{
+    if (!e->load) {
+        return true;
+    }
+    SDL_GLContext own = e->picture.window ? SDL_GL_GetCurrentContext() : NULL;
+    if (own) {
+        SDL_GL_MakeCurrent(e->picture.window, NULL);
+    }
+    bool fine = gpu_load_begin(e->load) && gpu_load_end(e->load);
+    if (own) {
+        SDL_GL_MakeCurrent(e->picture.window, own);
+    }
+    return fine;
+}
+
 static void take_picture(evening *e)
 {
     if (e->o.screenshot && !e->pictured) {
@@ -302,6 +348,11 @@ static void run_frame(evening *e, double seconds)
     minds_update(&e->minds, e->o.budget_us, seconds);
     uint64_t after = now_us();
     room_advance(&e->room, &e->game, seconds);
+    if (!draw_load(e)) {
+        fprintf(stderr, "griffin: --gpu-load: the device stopped drawing; the evening goes on without\n");
+        gpu_load_destroy(e->load);
+        e->load = NULL;
+    }
     draw(e);
     if (e->play.wants_picture) {
         e->play.wants_picture = false;
@@ -310,7 +361,7 @@ static void run_frame(evening *e, double seconds)
     uint64_t drawn = now_us();
     times_add(&e->times, (uint32_t)(after - before), (uint32_t)(drawn - begin - (after - before)));
     SDL_RenderPresent(e->picture.renderer);
-    if (!e->o.headless) {
+    if (!e->o.headless || e->o.load_ms > 0) {
         rp_world_frame(e->minds.world, (uint32_t)(now_us() - begin));
     }
 }
@@ -335,10 +386,24 @@ static void run(evening *e)
     }
 }
 
+static bool open_load(evening *e)
+{
+    char problem[256];
+    const gpu_load_def def = {.milliseconds = e->o.load_ms, .cuda_device = 0};
+    if (e->o.load_ms == 0 || gpu_load_create(&def, &e->load, problem)) {
+        return true;
+    }
+    fprintf(stderr, "griffin: --gpu-load: %s\n", problem);
+    return false;
+}
+
 static bool open_evening(evening *e)
 {
     if (!game_start(&e->game)) {
         fprintf(stderr, "griffin: out of memory\n");
+        return false;
+    }
+    if (!open_load(e)) { // before there is a window, whose context it would take away
         return false;
     }
     if (!open_picture(&e->picture, e->o.headless) || !panel_open(&e->panel, e->picture.renderer)) {
@@ -377,7 +442,7 @@ int main(int count, char **words)
     if (fine) {
         run(&e);
         take_picture(&e);
-        report_def report = {.path = e.o.report, .picture = e.pictured ? e.o.screenshot : NULL, .budget_us = e.o.budget_us};
+        report_def report = {.path = e.o.report, .picture = e.pictured ? e.o.screenshot : NULL, .budget_us = e.o.budget_us, .load = e.load};
         if (e.o.headless || e.o.report) {
             report_print(&report, &e.minds, &e.times);
         }
@@ -389,6 +454,7 @@ int main(int count, char **words)
     room_close(&e.room);
     panel_close(&e.panel);
     close_picture(&e.picture);
+    gpu_load_destroy(e.load);
     times_end(&e.times);
     game_end(&e.game);
     return fine ? 0 : 1;

@@ -180,6 +180,7 @@ static bool open_world(minds *m, const minds_def *def, const rt_host *host)
     rt_model_def md = rt_default_model_def();
     md.host = *host;
     md.path = def->model;
+    md.backend = def->backend;
     md.load_threads = def->threads > 0 ? def->threads : 1;
     if (rt_model_open(&md, &m->model) != RT_OK) {
         fprintf(stderr, "griffin: the model cannot be opened: %s\n"

@@ -13,6 +13,7 @@ typedef struct minds_def {
     uint64_t seed;
     uint32_t frame_us;   // of the display; the minds get what it leaves
     int threads;         // that may work on a frame, the game's own included
+    rt_backend_kind backend;
 } minds_def;
 
 typedef struct minds {

@@ -51,6 +51,12 @@ void report_print(const report_def *def, const minds *m, const frame_times *time
     } else {
         printf("Frames: %d, at most %u us of each for the minds\n", times->count, def->budget_us);
     }
+    if (def->load) {
+        gpu_load_info load;
+        gpu_load_get_info(def->load, &load);
+        printf("OpenGL load: %.2f ms a frame alone, on %s%s\n", load.milliseconds, load.renderer,
+               load.is_cuda_device ? ", the device that CUDA computes on" : "");
+    }
     print_times("minds", times_percentiles(times, 0, 0));
     print_times("game and drawing", times_percentiles(times, 0, 1));
     print_times("together", times_percentiles(times, 0, 2));

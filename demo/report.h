@@ -6,10 +6,13 @@
 #include "minds.h"
 #include "times.h"
 
+#include "repartee_load/gpu_load.h"
+
 typedef struct report_def {
     const char *path;     // of the JSON file, or NULL
     const char *picture;  // where the picture is, or NULL
     uint32_t budget_us;
+    const gpu_load *load; // that was drawn beside the game, or NULL
 } report_def;
 
 void report_print(const report_def *def, const minds *m, const frame_times *times);

@@ -61,8 +61,8 @@ MATRIX_PATHS = [
 
 MODEL = """*Predicted* share of the memory's bandwidth (bytes of the device's layout over the makers' figure) for a matrix of {0} rows
 and {1} columns, and what binds it: **m** the memory, **l** the latency of loads (Little's law: too few bytes are in flight), **i** the issue of
-instructions, **c** the level-2 cache. The blocks of a launch run in rounds of as many as fit (registers, shared memory, warps); a round takes
-as often as its loop goes round the longest of four times: the bytes of all resident warps over {2:.0%} of the bandwidth; a lone
+instructions, **c** the level-2 cache. The blocks of a launch run in waves of as many as fit (registers, shared memory, warps); a wave takes,
+for each round of its loop, the longest of four times: the bytes of all resident warps over {2:.0%} of the bandwidth; a lone
 warp's way through the loop, its machine code walked in order with every value awaited; its instructions times the warps of a
 multiprocessor over {3:.0%} of four a cycle; the activations over the level-2 cache's bandwidth. To this comes {4:g} us for a
 launch. Attention: 8 sequences of 4,096 positions, 32 heads to 8 of keys and values, each byte counted once. Kernels of one block a
@@ -216,7 +216,7 @@ def cycles_of(loop, memory, cache, is_far):
 
 # Shares
 
-def rounds_of(blocks, resident):
+def waves_of(blocks, resident):
     whole, rest = divmod(blocks, resident)
     return [resident] * whole + ([rest] if rest else [])
 
@@ -237,7 +237,7 @@ def predict_matrix(device, path, info, loop):
     steps = math.ceil(MATRIX[1] / 32 / (8 if products else 1) / depth)
     activations = depth * rows * (72 if products else 128)
     time, letters = START_US * 1e-6, {}
-    for blocks in rounds_of(MATRIX[0] // block_rows, resident):
+    for blocks in waves_of(MATRIX[0] // block_rows, resident):
         times = {"m": blocks * 8 * depth * moved / (BEST_COPY * bandwidth * 1e9), "l": cycles / (clock * 1e9),
                  "i": math.ceil(blocks / units) * 8 * len(loop) / (4 * BEST_ISSUE * clock * 1e9),
                  "c": blocks * 8 * activations / (cache_bandwidth * 1e9)}
@@ -262,7 +262,7 @@ def predict_attention(device, info, loops):
         instructions += 128 / unrolled * len(loop)
     useful = sequences * positions * 2 * kv_heads * head * 2
     time, letters = START_US * 1e-6, {}
-    for now in rounds_of(blocks, resident):
+    for now in waves_of(blocks, resident):
         times = {"m": useful / blocks * now / (BEST_COPY * bandwidth * 1e9), "l": cycles / (clock * 1e9),
                  "i": math.ceil(now / units) * 4 * instructions / (4 * BEST_ISSUE * clock * 1e9),
                  "c": now * 2 * 128 * head * 2 / (cache_bandwidth * 1e9)}
@@ -335,7 +335,7 @@ def make_text(nvcc, nvdisasm):
                               [[one[0]] + ["%g" % figure for figure in one[1:]] for one in DEVICES]))
     lines = [BEGIN, "nvcc %s; registers and blocks resident on a multiprocessor for sm %s." % (release, arches), ""]
     lines += table(["kernel", "threads", "registers", "shared", "spilled", "blocks", "must move", "moves"], kernel_rows(found))
-    lines += [""] + table(["path", "moved / file", "instructions a step", "bytes in flight a warp"] + [d[0] for d in DEVICES],
+    lines += [""] + table(["path", "moved / file", "instructions a step", "bytes a round"] + [d[0] for d in DEVICES],
                           share_rows(paths, codes))
     lines += ["", MODEL.format("{:,}".format(MATRIX[0]), "{:,}".format(MATRIX[1]), BEST_COPY, BEST_ISSUE, START_US, devices).rstrip(), END]
     spilled = [name for arch in found for name, one in found[arch].items() if one["spills"]]

@@ -14,6 +14,14 @@ check "a load by a thread's clock" run 2 frame --gpu-load 5 --clock thread
 check "frames of a trace are not written" run 2 frame --trace "$folder/trace.csv" --frames-to "$folder/frames.csv"
 check "a picture of a trace is not drawn" run 2 frame --trace "$folder/trace.csv" --picture "$folder/picture.ppm"
 
+griffin=$(dirname "$repartee")/griffin
+if [ -x "$griffin" ]; then
+    repartee=$griffin
+    check "griffin: a weight of nothing" run 2 --gpu-load 0
+    check "griffin: an unknown backend" run 2 --backend abacus
+    repartee=$(dirname "$griffin")/repartee
+fi
+
 # Large enough for processors that draw in software.
 set -- frame --gpu-load 60 --frames 4 --characters 1 --model "$tiny"
 if ! run 0 "$@" --json --frames-to "$folder/frames.csv" --picture "$folder/picture.ppm" >/dev/null; then

@@ -17,6 +17,9 @@ static const struct {
 } benches[] = {
     {"model", command_bench_model, "tokens a second: prompts and replies, alone and behind a long context"},
     {"frame", command_bench_frame, "what characters take of a game's frames"},
+    {"slices", command_bench_slices, "what small budgets cost, and how well slices are predicted"},
+    {"focus", command_bench_focus, "how soon the first word comes, alone and in a crowd"},
+    {"crowd", command_bench_crowd, "what many characters share, and what each costs"},
     {"mask", command_mask, "JSON Schemas to masks: right or wrong, and how fast"},
     {"tokens", command_bench_tokens, "text to tokens and back"},
     {"cache", command_bench_cache, "the key-value cache: forks, shared prefixes, snapshots"},

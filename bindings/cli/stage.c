@@ -57,7 +57,7 @@ void cast_say(cast *c, int index, rp_priority priority)
 
 void cast_keep_talking(cast *c)
 {
-    for (int i = 0; i < c->count; i++)
+    for (int i = c->first_talker; i < c->count; i++)
         if (!c->talking[i])
             cast_say(c, i, i == 0 ? RP_PRIORITY_FOCUS : i < 4 ? RP_PRIORITY_NEARBY : RP_PRIORITY_AMBIENT);
 }
@@ -70,23 +70,27 @@ static int index_of(const cast *c, rp_character_id id)
     return -1;
 }
 
+void cast_take_event(cast *c, const rp_event *event)
+{
+    int index = index_of(c, event->character);
+    bool over = event->kind == RP_EVENT_TURN_DONE || event->kind == RP_EVENT_TURN_FAILED ||
+                event->kind == RP_EVENT_TURN_CANCELLED || event->kind == RP_EVENT_TURN_DROPPED;
+    if (!over || index < 0)
+        return;
+    c->talking[index] = false;
+    if (event->kind == RP_EVENT_TURN_DONE) {
+        c->replies++;
+        samples_add(&c->first_text, (double)event->first_text_us);
+    } else if (event->kind != RP_EVENT_TURN_CANCELLED) {
+        c->failures++;
+    }
+}
+
 void cast_take_events(cast *c)
 {
     rp_event event;
-    while (rp_world_next_event(c->world, &event)) {
-        int index = index_of(c, event.character);
-        bool over = event.kind == RP_EVENT_TURN_DONE || event.kind == RP_EVENT_TURN_FAILED ||
-                    event.kind == RP_EVENT_TURN_CANCELLED || event.kind == RP_EVENT_TURN_DROPPED;
-        if (!over || index < 0)
-            continue;
-        c->talking[index] = false;
-        if (event.kind == RP_EVENT_TURN_DONE) {
-            c->replies++;
-            samples_add(&c->first_text, (double)event.first_text_us);
-        } else {
-            c->failures++;
-        }
-    }
+    while (rp_world_next_event(c->world, &event))
+        cast_take_event(c, &event);
 }
 
 void cast_warm_up(cast *c, int rounds)

@@ -11,12 +11,14 @@ typedef struct cast {
     rp_character_id *ids;
     bool *talking;
     int count, next_line;
+    int first_talker; // cast_keep_talking begins with this one
     samples first_text; // microseconds from the line to the first word
     uint64_t replies, failures;
 } cast;
 bool cast_create(cast *cast, rp_world *world, int count);
 void cast_keep_talking(cast *cast);
 void cast_say(cast *cast, int index, rp_priority priority); // the next line to one of them
+void cast_take_event(cast *cast, const rp_event *event);
 void cast_take_events(cast *cast);
 // Updates with large budgets until everybody has answered `rounds` times on average (or 30 seconds are over): buffers have
 // grown, the cost table has seen every kind of slice.

@@ -446,7 +446,7 @@ static void test_queue_is_limited(void **state)
     def.max_active_turns = 1;
     rp_world *world = create_world(&def);
     rp_character_id a = create_character(world, "A", 4);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++) // three, and as many as can be served: one and one in focus
         say(world, a, "x");
     assert_int_equal(rp_character_say(world, a, &(rp_say){ .text = "x" }, NULL), RT_ERROR_BUSY);
     rp_world_update(world, RP_BUDGET_UNLIMITED);

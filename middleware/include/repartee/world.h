@@ -59,7 +59,7 @@ typedef struct rp_world_def {
     uint64_t seed;
     rp_world_mode mode;
     int32_t max_characters;   // default 256
-    int32_t max_active_turns; // served at the same time, default 8; also the rows of a decode batch
+    int32_t max_active_turns; // served at the same time, default 8, and one more in focus; also the rows of a decode batch
     int32_t max_queued_turns; // default 1024
     uint64_t kv_tokens;       // size of the key-value cache in positions; default: enough for max_active_turns, at least 8192
     rt_kv_type kv_type;

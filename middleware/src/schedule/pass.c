@@ -43,14 +43,14 @@ static bool wants_rows(const rpi_slot *slot)
 // The rank of a slot, with what it inherits from turns that wait for what it computes.
 static int32_t slot_rank(const rp_world *world, const rpi_slot *slot, uint64_t now_ns)
 {
-    int32_t rank = rpi_turn_rank(world, slot->turn, now_ns);
+    int32_t rank = rpi_turn_urgency(world, slot->turn, now_ns);
     if (is_ahead(slot->turn, now_ns))
         rank = RPI_MAX(rank, 5);
     for (int32_t i = 0; i < world->slot_count; i++) {
         const rpi_slot *other = &world->slots[i];
         if (other->turn != NULL && other->stage == RPI_STAGE_ATTACH && other->waits_for == slot &&
             other->waits_turn == slot->turn->generation)
-            rank = RPI_MIN(rank, rpi_turn_rank(world, other->turn, now_ns));
+            rank = RPI_MIN(rank, rpi_turn_urgency(world, other->turn, now_ns));
     }
     return rank;
 }
@@ -291,15 +291,20 @@ static void fill_pass(builder *b, const candidate *list, int32_t count, uint64_t
     }
 }
 
-// Whether something may be begun now: the first pass always, a second one only for somebody more urgent.
+// Whether something may be begun now: the first pass always, a second one only for somebody more urgent, the last one only
+// for a turn in focus. Beside that one's pass the others may have one, to which some of its time goes.
 static bool may_start(rp_world *world, const candidate *best, uint64_t now_ns)
 {
-    if (free_pass(world) == NULL)
-        return false;
-    for (int p = 0; p < RPI_PASSES; p++)
-        if (world->scheduler.passes[p].pass != NULL && rpi_pass_rank(world, &world->scheduler.passes[p], now_ns) <= best->rank)
+    int32_t under_way = 0;
+    for (int p = 0; p < RPI_PASSES; p++) {
+        const rpi_pass *pass = &world->scheduler.passes[p];
+        int32_t rank = pass->pass != NULL ? rpi_pass_rank(world, pass, now_ns) : INT32_MAX;
+        under_way += pass->pass != NULL;
+        bool is_beside = rank == 0 && best->rank > 0 && rpi_scheduler_relieves(world);
+        if (rank <= best->rank && !is_beside)
             return false;
-    return true;
+    }
+    return under_way < (best->rank == 0 ? RPI_PASSES : RPI_PASSES - 1);
 }
 
 int32_t rpi_pass_rows_waiting(rp_world *world, uint64_t now_ns)

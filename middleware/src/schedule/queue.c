@@ -17,6 +17,11 @@ int32_t rpi_turn_rank(const rp_world *world, const rpi_turn *turn, uint64_t now_
     return steps >= (uint64_t)rank ? 0 : rank - (int32_t)steps;
 }
 
+int32_t rpi_turn_urgency(const rp_world *world, const rpi_turn *turn, uint64_t now_ns)
+{
+    return RPI_MAX(rpi_turn_rank(world, turn, now_ns), turn->priority == RP_PRIORITY_FOCUS ? 0 : 1);
+}
+
 static bool is_crowd(const rpi_turn *turn)
 {
     return turn->priority >= RP_PRIORITY_AMBIENT;
@@ -100,7 +105,7 @@ static int32_t crowd_under_way(const rp_world *world)
 }
 
 // The waiting turn to serve next: rank, then deadline, then age. A character speaks one turn at a time.
-static rpi_turn *next_waiting(const rp_world *world, uint64_t now_ns)
+static rpi_turn *next_waiting(const rp_world *world, uint64_t now_ns, bool in_focus)
 {
     bool crowd_is_full = world->detail_level >= 1 && crowd_under_way(world) >= 1;
     rpi_turn *best = NULL;
@@ -108,6 +113,8 @@ static rpi_turn *next_waiting(const rp_world *world, uint64_t now_ns)
     for (int32_t i = 0; i < world->turn_capacity; i++) {
         rpi_turn *turn = &world->turns[i];
         if (!turn->alive || turn->ended || turn->slot != NULL || turn->character->first_turn != turn)
+            continue;
+        if (in_focus && turn->priority != RP_PRIORITY_FOCUS)
             continue;
         int32_t rank = rpi_turn_rank(world, turn, now_ns);
         if (crowd_is_full && is_crowd(turn) && rank > 0)
@@ -126,12 +133,14 @@ static rpi_turn *next_waiting(const rp_world *world, uint64_t now_ns)
     return best;
 }
 
-// A slot for a turn of this rank: a free one, or that of a turn of a lesser class that has given out nothing yet.
-static rpi_slot *find_slot(rp_world *world, int32_t rank, uint64_t now_ns)
+// A slot for a turn of this rank: a free one, or that of a turn of a lesser class that has given out nothing yet. The last
+// one is kept for a turn in focus, which need not wait for anybody.
+static rpi_slot *find_slot(rp_world *world, const rpi_turn *turn, int32_t rank, uint64_t now_ns)
 {
     rpi_slot *worst = NULL;
     int32_t worst_rank = rank + STEPS_A_CLASS - 1;
-    for (int32_t i = 0; i < world->slot_count; i++) {
+    int32_t count = turn->priority == RP_PRIORITY_FOCUS ? world->slot_count : world->slot_count - 1;
+    for (int32_t i = 0; i < count; i++) {
         rpi_slot *slot = &world->slots[i];
         if (slot->stage == RPI_STAGE_FREE)
             return slot;
@@ -148,14 +157,19 @@ bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns)
 {
     bool any = false;
     rpi_turn *turn;
-    while ((turn = next_waiting(world, now_ns)) != NULL) {
+    rpi_slot *kept = &world->slots[world->slot_count - 1];
+    if (kept->stage == RPI_STAGE_FREE && !world->device_lost && (turn = next_waiting(world, now_ns, true)) != NULL) {
+        rpi_turn_start(world, turn, kept);
+        any = true;
+    }
+    while ((turn = next_waiting(world, now_ns, false)) != NULL) {
         bool authored = world->device_lost || (world->detail_level >= 3 && is_crowd(turn));
         if (authored && !turn->is_warm && rpi_queue_answer_authored(world, turn)) {
             follow_detail(world);
             any = true;
             continue;
         }
-        rpi_slot *slot = find_slot(world, rpi_turn_rank(world, turn, now_ns), now_ns);
+        rpi_slot *slot = find_slot(world, turn, rpi_turn_rank(world, turn, now_ns), now_ns);
         if (slot == NULL)
             break;
         if (world->detail_level >= 2 && is_crowd(turn))

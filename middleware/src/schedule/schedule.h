@@ -6,7 +6,7 @@
 #include "schedule/cost.h"
 #include "turn/turn.h"
 
-enum { RPI_PASSES = 2 };
+enum { RPI_PASSES = 3 }; // the last one is for turns in focus only
 
 // The rows that one segment has in a pass.
 typedef struct rpi_share {
@@ -33,6 +33,7 @@ typedef struct rpi_scheduler {
     bool refused;     // in this update something did not fit
     bool worked;      // in this update something was done
     double credit_ns; // budget that was left because the next piece did not fit
+    double debt_ns;   // what turns in focus owe to all others, see relief in scheduler.c
     double reserve_ns; // learned: what is kept free at the end of an update, see world/update.c
 } rpi_scheduler;
 
@@ -49,8 +50,12 @@ void rpi_scheduler_run_callbacks(rp_world *world);
 // Whether there is anything that rpi_scheduler_run could do.
 bool rpi_scheduler_has_work(const rp_world *world);
 
-// A turn's rank at a moment: class and ageing; the lower, the sooner.
+// A turn's rank in the queue at a moment: class and ageing; the lower, the sooner.
 int32_t rpi_turn_rank(const rp_world *world, const rpi_turn *turn, uint64_t now_ns);
+// And once it is served: no age makes others as urgent as a turn in focus, whose rank is 0.
+int32_t rpi_turn_urgency(const rp_world *world, const rpi_turn *turn, uint64_t now_ns);
+// Whether it is the others' turn for a moment although somebody is in focus.
+bool rpi_scheduler_relieves(const rp_world *world);
 
 // Moves waiting turns into free slots, drops the stale ones, follows the level of detail.
 void rpi_queue_update(rp_world *world, uint64_t now_ns);

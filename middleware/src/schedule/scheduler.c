@@ -12,6 +12,10 @@ static const double MOST_LOCKED_NS = 1e6;
 static const double LEAST_SLICE_NS = 6e3; // below, beginning a slice takes as long as what it does
 static const uint32_t MOST_CUT_US = 2000;
 
+// Of the time that turns in focus take this share goes to all others, a slice at a time: a focus that never ends must not
+// silence everybody else. Little enough not to be noticed.
+static const double RELIEF_SHARE = 0.04, RELIEF_NS = 200e3, MOST_DEBT_NS = 400e3;
+
 typedef struct run {
     rp_world *world;
     uint64_t deadline_ns;
@@ -48,6 +52,11 @@ void rpi_scheduler_destroy(rp_world *world)
     rpi_release(&world->host, scheduler->candidates, (size_t)world->slot_count * rpi_pass_candidate_bytes());
     scheduler->rows = NULL;
     scheduler->candidates = NULL;
+}
+
+bool rpi_scheduler_relieves(const rp_world *world)
+{
+    return world->scheduler.debt_ns >= RELIEF_NS;
 }
 
 static double remaining_ns(const run *r)
@@ -119,7 +128,7 @@ static rpi_slot *find_chore(run *r, rpi_chore *chore, double *amount)
     uint64_t now = rpi_world_now(world);
     int32_t pass_rank = INT32_MAX, best_rank = INT32_MAX;
     for (int p = 0; p < RPI_PASSES; p++)
-        if (world->scheduler.passes[p].pass != NULL)
+        if (world->scheduler.passes[p].pass != NULL && !rpi_scheduler_relieves(world))
             pass_rank = RPI_MIN(pass_rank, rpi_pass_rank(world, &world->scheduler.passes[p], now));
     rpi_slot *best = NULL;
     for (int32_t i = 0; i < world->slot_count; i++) {
@@ -132,7 +141,7 @@ static rpi_slot *find_chore(run *r, rpi_chore *chore, double *amount)
         rpi_chore found = rpi_turn_chore(world, slot, &size);
         if (found == RPI_CHORE_NONE)
             continue;
-        int32_t rank = rpi_turn_rank(world, slot->turn, now);
+        int32_t rank = rpi_turn_urgency(world, slot->turn, now);
         if (rank >= best_rank || (found != RPI_CHORE_STEP && rank > pass_rank && !r->callbacks_only))
             continue;
         best = slot;
@@ -183,12 +192,12 @@ static bool start_pass(run *r)
     return started;
 }
 
-// The pass that is to go on: the more urgent one.
-static rpi_pass *find_pass(rp_world *world)
+// The pass that is to go on: the most urgent one, except where it is the others' turn.
+static rpi_pass *find_pass(rp_world *world, int32_t *pass_rank)
 {
     uint64_t now = rpi_world_now(world);
-    rpi_pass *best = NULL;
-    int32_t best_rank = INT32_MAX;
+    rpi_pass *best = NULL, *other = NULL;
+    int32_t best_rank = INT32_MAX, other_rank = INT32_MAX;
     for (int p = 0; p < RPI_PASSES; p++) {
         rpi_pass *pass = &world->scheduler.passes[p];
         if (pass->pass == NULL || rt_pass_is_done(pass->pass))
@@ -198,8 +207,20 @@ static rpi_pass *find_pass(rp_world *world)
             best = pass;
             best_rank = rank;
         }
+        if (rank > 0 && (other == NULL || rank < other_rank)) {
+            other = pass;
+            other_rank = rank;
+        }
     }
-    return best;
+    bool relieves = best_rank == 0 && other != NULL && rpi_scheduler_relieves(world);
+    *pass_rank = relieves ? other_rank : best_rank;
+    return relieves ? other : best;
+}
+
+static void settle_debt(rpi_scheduler *scheduler, int32_t pass_rank, uint64_t elapsed_ns)
+{
+    double change = pass_rank == 0 ? RELIEF_SHARE * (double)elapsed_ns : -(double)elapsed_ns;
+    scheduler->debt_ns = RPI_MIN(RPI_MAX(scheduler->debt_ns + change, 0.0), MOST_DEBT_NS);
 }
 
 static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elapsed_ns)
@@ -267,7 +288,8 @@ static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
 static bool run_slice(run *r)
 {
     rp_world *world = r->world;
-    rpi_pass *pass = find_pass(world);
+    int32_t rank;
+    rpi_pass *pass = find_pass(world, &rank);
     if (pass == NULL)
         return false;
     if (pass->queued && !poll_slice(r, pass))
@@ -286,6 +308,7 @@ static bool run_slice(run *r)
     }
     pass->queued = true;
     uint64_t elapsed = rpi_world_now(world) - begin;
+    settle_debt(&world->scheduler, rank, elapsed);
     bool idle = true;
     if (rt_pass_poll(pass->pass, &pass->slice, &idle) == RT_OK && idle) {
         pass->queued = false;

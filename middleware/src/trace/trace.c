@@ -8,7 +8,7 @@
 
 #include "world/world.h"
 
-enum { MOST_ENTRIES = 1 << 24, TRACK_FRAMES = 1, TRACK_SLICES = 2, TRACK_CHORES = 4, TRACK_PASSES = 5, TRACK_CHARACTERS = 100 };
+enum { MOST_ENTRIES = 1 << 24, TRACK_FRAMES = 1, TRACK_SLICES = 2, TRACK_CHORES = 8, TRACK_PASSES = 10, TRACK_CHARACTERS = 100 };
 
 void rpi_trace_add(rp_world *world, rpi_trace_kind kind, uint64_t begin_ns, uint64_t end_ns, int32_t a, int32_t b, int32_t c)
 {
@@ -144,8 +144,10 @@ static void write_track(FILE *file, int32_t track, const char *name, size_t size
 static void write_tracks(FILE *file, const rp_world *world)
 {
     static const struct { int32_t track; const char *name; } fixed[] = {
-        { TRACK_FRAMES, "frames" },         { TRACK_SLICES, "slices" },         { TRACK_SLICES + 1, "slices, ahead" },
-        { TRACK_CHORES, "chores" },         { TRACK_PASSES, "passes" },         { TRACK_PASSES + 1, "passes, ahead" },
+        { TRACK_FRAMES, "frames" },         { TRACK_SLICES, "slices" },         { TRACK_SLICES + 1, "slices, second pass" },
+        { TRACK_SLICES + 2, "slices, third pass" },
+        { TRACK_CHORES, "chores" },         { TRACK_PASSES, "passes" },         { TRACK_PASSES + 1, "passes, second" },
+        { TRACK_PASSES + 2, "passes, third" },
     };
     for (size_t i = 0; i < RPI_COUNT(fixed); i++)
         write_track(file, fixed[i].track, fixed[i].name, strlen(fixed[i].name));

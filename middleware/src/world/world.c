@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WORLD_COOKIE = 0x52505744, LEAST_KV_TOKENS = 8192, TOKENS_A_TURN = 1024, MOST_LOGITS_ROWS = 128 };
+enum { WORLD_COOKIE = 0x52505744, LEAST_KV_TOKENS = 8192, TOKENS_A_TURN = 1024, MOST_LOGITS_ROWS = 128, SPARE_SLOTS = 1 };
 
 rp_world_def rp_default_world_def(void)
 {
@@ -115,10 +115,10 @@ static rt_result create_context(rp_world *world, const int32_t *worker_cpus)
     context.host = world->host;
     context.model = world->model;
     // A turn holds its prompt, two sides of a choice and its arguments; candidates are forked as rows allow.
-    context.max_sequences = def->max_active_turns * 4 + MOST_LOGITS_ROWS * RPI_PASSES;
-    context.max_rows = RPI_MIN(RPI_MAX(def->max_prefill_rows, 32) + def->max_active_turns, RT_MAX_PASS_ROWS);
+    context.max_sequences = (def->max_active_turns + SPARE_SLOTS) * 4 + MOST_LOGITS_ROWS * RPI_PASSES;
+    context.max_rows = RPI_MIN(RPI_MAX(def->max_prefill_rows, 32) + def->max_active_turns + SPARE_SLOTS, RT_MAX_PASS_ROWS);
     context.max_passes = RPI_PASSES;
-    context.max_logits_rows = RPI_MIN(RPI_MAX(64, def->max_active_turns), MOST_LOGITS_ROWS);
+    context.max_logits_rows = RPI_MIN(RPI_MAX(64, def->max_active_turns + SPARE_SLOTS), MOST_LOGITS_ROWS);
     context.kv_tokens = kv_tokens;
     context.kv_type = def->kv_type;
     context.worker_count = def->worker_count;
@@ -133,13 +133,14 @@ static rt_result create_context(rp_world *world, const int32_t *worker_cpus)
 static rt_result create_tables(rp_world *world)
 {
     const rp_world_def *def = &world->def;
-    world->turn_capacity = def->max_queued_turns + def->max_active_turns;
+    int32_t slots = def->max_active_turns + SPARE_SLOTS;
+    world->turn_capacity = def->max_queued_turns + slots;
     world->characters = rpi_allocate_zeroed(&world->host, (size_t)def->max_characters * sizeof *world->characters);
     world->turns = rpi_allocate_zeroed(&world->host, (size_t)world->turn_capacity * sizeof *world->turns);
-    world->slots = rpi_allocate_zeroed(&world->host, (size_t)def->max_active_turns * sizeof *world->slots);
+    world->slots = rpi_allocate_zeroed(&world->host, (size_t)slots * sizeof *world->slots);
     if (world->characters == NULL || world->turns == NULL || world->slots == NULL)
         return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "rp_world_create: tables: out of memory");
-    for (; world->slot_count < def->max_active_turns; world->slot_count++) {
+    for (; world->slot_count < slots; world->slot_count++) {
         rt_result result = rpi_slot_create(world, &world->slots[world->slot_count], world->slot_count);
         if (result != RT_OK) {
             rpi_slot_destroy(world, &world->slots[world->slot_count]);
@@ -212,7 +213,7 @@ static void free_tables(rp_world *world)
     for (size_t i = 0; i < world->tool_count; i++)
         rpi_tool_free(world, &world->tools[i]);
     const rt_host *host = &world->host;
-    rpi_release(host, world->slots, (size_t)world->def.max_active_turns * sizeof *world->slots);
+    rpi_release(host, world->slots, (size_t)(world->def.max_active_turns + SPARE_SLOTS) * sizeof *world->slots);
     rpi_release(host, world->turns, (size_t)world->turn_capacity * sizeof *world->turns);
     rpi_release(host, world->characters, (size_t)world->def.max_characters * sizeof *world->characters);
     rpi_release(host, world->tools, world->tool_capacity * sizeof *world->tools);

@@ -100,6 +100,41 @@ static void test_tiny_model(void **state)
     check(scenario_tiny_model(), &base, variations, sizeof variations / sizeof *variations);
 }
 
+// Every combination of kernels, threads, mode, budget and company. The sanitizers, which are slow, see every seventh.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STRIDE = 7 };
+#else
+enum { STRIDE = 1 };
+#endif
+
+static void test_every_combination(void **state)
+{
+    (void)state;
+    static const rt_isa isas[] = { RT_ISA_SCALAR, RT_ISA_AVX2, RT_ISA_AVX512 };
+    static const rp_world_mode modes[] = { RP_MODE_INLINE, RP_MODE_BACKGROUND };
+    static const uint32_t budgets[] = { 200, 1000, RP_BUDGET_UNLIMITED };
+    static variation variations[72];
+    static char names[72][96];
+    size_t count = 0;
+    for (size_t i = 0; i < 72; i += STRIDE) {
+        bool company = i % 2;
+        uint32_t budget = budgets[i / 2 % 3];
+        rp_world_mode mode = modes[i / 6 % 2];
+        int32_t workers = (int32_t)(i / 12 % 2);
+        rt_isa isa = isas[i / 24];
+        snprintf(names[count], sizeof names[count], "%s, %d threads, mode %d, %u us, %s", rt_isa_name(isa), (int)workers + 1,
+                 (int)mode, (unsigned)budget, company ? "31 others" : "alone");
+        // Alone: the first of the four by itself. In company: the four and 28 more.
+        variations[count] = (variation){ names[count], workers, budget, 0, company ? 4 : 1, company ? 28 : 0, isa, mode, false };
+        count++;
+    }
+    scenario_def base = scenario_default(NULL);
+    base.tools = base.emotions = true;
+    base.rounds = 1;
+    base.reply_tokens = 10;
+    check(scenario_tiny_model(), &base, variations, count);
+}
+
 // The same on a real model, as far as a test's time allows.
 static void test_default_model(void **state)
 {
@@ -124,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tiny_model),
+        cmocka_unit_test(test_every_combination),
         cmocka_unit_test(test_default_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 // A long day in a crowded place: 256 characters, lines without end, cancels, barge-ins, removals, changes of priority.
 // Every turn ends once, nothing starves, memory stays where it is.
-//   REPARTEE_SOAK_TURNS=100000   how many turns (2000)
+//   REPARTEE_SOAK_TURNS=100000   how many turns (2000; a tenth of them with a thread of the world's own)
 // SPDX-License-Identifier: MIT
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -111,6 +112,69 @@ static void take_events(soak *s)
     }
 }
 
+static uint64_t memory_of(const soak *s)
+{
+    rp_stats stats;
+    rp_world_get_stats(s->world, &stats);
+    return stats.memory_bytes;
+}
+
+static int64_t turns_wanted(void)
+{
+    const char *wanted = getenv("REPARTEE_SOAK_TURNS");
+    return wanted != NULL ? atoll(wanted) : 2000;
+}
+
+static void play(soak *s, int64_t turns, bool in_background)
+{
+    for (int32_t i = 0; i < CROWD; i++)
+        invite(s, i);
+    uint64_t half_bytes = 0;
+    while (s->ended < turns) {
+        if (s->said < turns)
+            for (uint32_t i = random_below(4); i > 0 && s->open_count < MOST_OPEN && s->said < turns; i--)
+                say_something(s);
+        if (random_below(2) == 0)
+            disturb(s);
+        assert_int_equal(rp_world_update(s->world, 500), RT_OK);
+        if (in_background)
+            usleep(300); // the game renders
+        else
+            now_ns += 14000000;
+        take_events(s);
+        s->frame++;
+        if (half_bytes == 0 && s->ended > turns / 2)
+            half_bytes = memory_of(s);
+        assert_true(s->frame < 100000 + 2000 * (uint64_t)turns);
+    }
+    assert_int_equal(s->open_count, 0);
+    for (int i = 0; i < 20000 && rp_world_is_busy(s->world); i++) { // prompts computed ahead of time
+        rp_world_update(s->world, RP_BUDGET_UNLIMITED);
+        if (in_background)
+            usleep(300);
+    }
+    assert_false(rp_world_is_busy(s->world));
+    assert_true(memory_of(s) < half_bytes + half_bytes / 20 + 65536);
+    rp_stats stats;
+    rp_world_get_stats(s->world, &stats);
+    assert_int_equal(stats.cache.blocks_active, 0);
+    assert_true(stats.turns_done > 0 && stats.turns_cancelled > 0);
+    print_message("%lld turns in %llu frames, the longest wait %llu frames, %llu dropped, %llu bytes\n", (long long)s->ended,
+                  (unsigned long long)s->frame, (unsigned long long)s->longest, (unsigned long long)stats.turns_dropped,
+                  (unsigned long long)stats.memory_bytes);
+    rp_world_destroy(s->world);
+}
+
+static rp_world_def crowded_world(rt_model *model)
+{
+    rp_world_def def = rp_default_world_def();
+    def.model = model;
+    def.max_characters = CROWD;
+    def.max_queued_turns = 1024;
+    def.kv_tokens = 4096;
+    return def;
+}
+
 static void test_soak(void **state)
 {
     (void)state;
@@ -118,51 +182,32 @@ static void test_soak(void **state)
     assert_int_equal(scenario_open_model(scenario_tiny_model(), RT_ISA_AUTO, &model), RT_OK);
     static soak s;
     scenario_memory memory = { 0 };
-    rp_world_def def = rp_default_world_def();
+    rp_world_def def = crowded_world(model);
     def.host = scenario_host(&memory);
-    def.model = model;
     def.clock_ns = frame_clock;
-    def.max_characters = CROWD;
-    def.max_queued_turns = 1024;
-    def.kv_tokens = 4096;
     assert_int_equal(rp_world_create(&def, &s.world), RT_OK);
-    for (int32_t i = 0; i < CROWD; i++)
-        invite(&s, i);
-    const char *wanted = getenv("REPARTEE_SOAK_TURNS");
-    int64_t turns = wanted != NULL ? atoll(wanted) : 2000;
-    int64_t half_bytes = 0;
-    while (s.ended < turns) {
-        if (s.said < turns)
-            for (uint32_t i = random_below(4); i > 0 && s.open_count < MOST_OPEN && s.said < turns; i--)
-                say_something(&s);
-        if (random_below(2) == 0)
-            disturb(&s);
-        assert_int_equal(rp_world_update(s.world, 500), RT_OK);
-        take_events(&s);
-        now_ns += 14000000;
-        s.frame++;
-        if (half_bytes == 0 && s.ended > turns / 2)
-            half_bytes = memory.bytes;
-        assert_true(s.frame < 1000 + 200 * (uint64_t)turns);
-    }
-    assert_int_equal(s.open_count, 0);
-    for (int i = 0; i < 200 && rp_world_is_busy(s.world); i++) // prompts computed ahead of time
-        rp_world_update(s.world, RP_BUDGET_UNLIMITED);
-    assert_false(rp_world_is_busy(s.world));
-    assert_true(memory.bytes < half_bytes + half_bytes / 20 + 65536);
-    rp_stats stats;
-    rp_world_get_stats(s.world, &stats);
-    assert_int_equal(stats.cache.blocks_active, 0);
-    assert_true(stats.turns_done > 0 && stats.turns_cancelled > 0 && stats.turns_dropped > 0);
-    print_message("%lld turns in %llu frames, the longest wait %llu frames\n", (long long)s.ended, (unsigned long long)s.frame,
-                  (unsigned long long)s.longest);
-    rp_world_destroy(s.world);
+    play(&s, turns_wanted(), false);
     assert_int_equal(memory.blocks, 0);
+    rt_model_close(model);
+}
+
+// The same against the clock, with a thread of the world's own and another one that helps it.
+static void test_soak_in_background(void **state)
+{
+    (void)state;
+    rt_model *model = NULL;
+    assert_int_equal(scenario_open_model(scenario_tiny_model(), RT_ISA_AUTO, &model), RT_OK);
+    static soak s;
+    rp_world_def def = crowded_world(model);
+    def.mode = RP_MODE_BACKGROUND;
+    def.worker_count = 1;
+    assert_int_equal(rp_world_create(&def, &s.world), RT_OK);
+    play(&s, turns_wanted() / 10, true);
     rt_model_close(model);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_soak) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_soak), cmocka_unit_test(test_soak_in_background) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,5 +24,6 @@ int command_frame(int argc, char **argv);
 int command_synth(int argc, char **argv);
 int command_quantize(int argc, char **argv);
 int command_trace(int argc, char **argv);
+int command_replay(int argc, char **argv);
 
 #endif

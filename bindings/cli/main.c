@@ -24,9 +24,10 @@ static const struct {
     {"mask", command_mask, "JSON Schemas to masks, on maskbench lines"},
     {"sample", command_sample, "what a model writes under the masks of schemas"},
     {"call", command_call, "which functions a model would call for a question"},
-    {"bench", command_bench, "speed: model, frame, mask, tokens, cache"},
+    {"bench", command_bench, "speed: model, frame, slices, focus, crowd, mask, tokens, cache"},
     {"frame", command_frame, "a recorded game's frames, with characters talking beside them"},
     {"trace", command_trace, "what each frame did, for Perfetto"},
+    {"replay", command_replay, "a recording played again, to the same words"},
     {"synth", command_synth, "a model of random weights in a real model's shape"},
     {"quantize", command_quantize, "a smaller model file from a larger one"},
 };

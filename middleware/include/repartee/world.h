@@ -123,7 +123,7 @@ typedef struct rp_stats {
     uint64_t budget_us, used_us;   // sums over updates that had work
     rp_histogram overshoot;        // of each update past its budget, microseconds
     rp_histogram slice_time;       // microseconds
-    rp_histogram prediction_error; // |measured - predicted| as per mille of predicted
+    rp_histogram prediction_error; // |measured - predicted| as per mille of predicted (of 100 us for shorter slices)
     rp_histogram first_text;       // rp_character_say to the first word, microseconds
     rt_cache_stats cache;
     int32_t turns_queued, turns_active;

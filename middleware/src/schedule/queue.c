@@ -153,13 +153,20 @@ static rpi_slot *find_slot(rp_world *world, const rpi_turn *turn, int32_t rank, 
     return worst != NULL && rpi_turn_requeue(world, worst) ? worst : NULL;
 }
 
+static void serve(rp_world *world, rpi_turn *turn, rpi_slot *slot, uint64_t now_ns)
+{
+    rpi_trace_add(world, RPI_TRACE_SERVED, turn->said_ns, now_ns, rpi_turn_rank(world, turn, now_ns),
+                  (int32_t)turn->character->index, (int32_t)turn->index);
+    rpi_turn_start(world, turn, slot);
+}
+
 bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns)
 {
     bool any = false;
     rpi_turn *turn;
     rpi_slot *kept = &world->slots[world->slot_count - 1];
     if (kept->stage == RPI_STAGE_FREE && !world->device_lost && (turn = next_waiting(world, now_ns, true)) != NULL) {
-        rpi_turn_start(world, turn, kept);
+        serve(world, turn, kept, now_ns);
         any = true;
     }
     while ((turn = next_waiting(world, now_ns, false)) != NULL) {
@@ -174,7 +181,7 @@ bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns)
             break;
         if (world->detail_level >= 2 && is_crowd(turn))
             turn->max_reply_tokens = RPI_MAX(turn->max_reply_tokens / 2, 8);
-        rpi_turn_start(world, turn, slot);
+        serve(world, turn, slot, now_ns);
         any = true;
     }
     return any;

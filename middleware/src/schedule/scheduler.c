@@ -7,7 +7,10 @@
 #include "schedule/pass.h"
 #include "world/world.h"
 
+#include <math.h>
+
 static const double LEAST_CUT_NS = 30e3; // budget that a chore which can be cut is given at least
+static const double LEAST_JUDGED_NS = 100e3; // an error of a shorter slice counts as one of such a slice
 static const double MOST_LOCKED_NS = 1e6;
 static const double LEAST_SLICE_NS = 6e3; // below, beginning a slice takes as long as what it does
 static const uint32_t MOST_CUT_US = 2000;
@@ -94,6 +97,9 @@ static void end_piece(run *r, rpi_chore chore, double amount, uint64_t begin_ns,
 {
     uint64_t now = rpi_world_now(r->world);
     rpi_trace_add(r->world, RPI_TRACE_CHORE, begin_ns, now, (int32_t)chore, character, 0);
+    rpi_trace_entry *entry = rpi_trace_last(r->world);
+    if (entry != NULL)
+        entry->predicted_ns = (uint32_t)RPI_MIN(rpi_chore_expect(&r->world->scheduler.cost, chore, amount), 4e9);
     if (now > begin_ns)
         rpi_chore_learn(&r->world->scheduler.cost, chore, amount, (double)(now - begin_ns));
 }
@@ -223,6 +229,21 @@ static void settle_debt(rpi_scheduler *scheduler, int32_t pass_rank, uint64_t el
     scheduler->debt_ns = RPI_MIN(RPI_MAX(scheduler->debt_ns + change, 0.0), MOST_DEBT_NS);
 }
 
+static void trace_slice(const run *r, const rpi_pass *pass, uint64_t begin_ns, uint64_t elapsed_ns, double expected_ns)
+{
+    rp_world *world = r->world;
+    const rt_slice *slice = &pass->slice;
+    if (world->trace.entries == NULL || slice->part_count == 0)
+        return;
+    rpi_trace_add(world, RPI_TRACE_SLICE, begin_ns, begin_ns + elapsed_ns, (int32_t)(pass - world->scheduler.passes),
+                  slice->parts[0].rows, slice->parts[0].layer);
+    rpi_trace_entry *entry = rpi_trace_last(world);
+    entry->d = (uint16_t)RPI_MAX(slice->parts[slice->part_count - 1].layer, 0);
+    entry->predicted_ns = (uint32_t)RPI_MIN(expected_ns, 4e9);
+    entry->left_ns = r->deadline_ns > begin_ns ? (uint32_t)RPI_MIN(r->deadline_ns - begin_ns, (uint64_t)UINT32_MAX) : 0;
+    entry->rank = (int16_t)RPI_MIN(rpi_pass_rank(world, pass, begin_ns), INT16_MAX);
+}
+
 static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elapsed_ns)
 {
     rp_world *world = r->world;
@@ -238,10 +259,11 @@ static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elap
     if ((double)elapsed_ns > measured && measured > 0)
         rpi_chore_learn(cost, RPI_CHORE_SLICE, 0, (double)elapsed_ns - measured);
     world->stats.slices++;
-    rpi_trace_add_slice(world, begin_ns, begin_ns + elapsed_ns, (int32_t)(pass - world->scheduler.passes), slice, expected);
+    trace_slice(r, pass, begin_ns, elapsed_ns, expected);
     rpi_histogram_add(&world->stats.slice_time, measured / 1000);
     if (expected > 0 && measured > 0)
-        rpi_histogram_add(&world->stats.prediction_error, 1000 * (measured > expected ? measured - expected : expected - measured) / expected);
+        rpi_histogram_add(&world->stats.prediction_error,
+                          1000 * fabs(measured - expected) / RPI_MAX(expected, LEAST_JUDGED_NS));
 }
 
 // What was queued on a GPU: true when it is finished and more may be queued.
@@ -349,6 +371,11 @@ void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
         // A turn that has just ended makes room for one that waits.
         if (!rpi_queue_start_waiting(world, rpi_world_now(world)))
             break;
+    }
+    if (scheduler->refused && world->trace.entries != NULL) {
+        uint64_t now = rpi_world_now(world);
+        rpi_trace_add(world, RPI_TRACE_REFUSED, now, now, 0, 0, 0);
+        rpi_trace_last(world)->left_ns = (uint32_t)RPI_MIN(remaining_ns(&r), 4e9);
     }
     // Budget that was left because the next piece was too large is kept for it; an idle world saves nothing.
     scheduler->credit_ns = scheduler->refused ? scheduler->credit_ns + RPI_MIN(remaining_ns(&r), 1e9) : 0;

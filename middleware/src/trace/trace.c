@@ -21,15 +21,10 @@ void rpi_trace_add(rp_world *world, rpi_trace_kind kind, uint64_t begin_ns, uint
                            .kind = (uint16_t)kind, .a = a, .b = b, .c = c };
 }
 
-void rpi_trace_add_slice(rp_world *world, uint64_t begin_ns, uint64_t end_ns, int32_t pass, const rt_slice *slice, double expected_ns)
+rpi_trace_entry *rpi_trace_last(rp_world *world)
 {
     rpi_trace *trace = &world->trace;
-    if (trace->entries == NULL || slice->part_count == 0)
-        return;
-    rpi_trace_add(world, RPI_TRACE_SLICE, begin_ns, end_ns, pass, slice->parts[0].rows, slice->parts[0].layer);
-    rpi_trace_entry *entry = &trace->entries[(trace->count - 1) % trace->capacity];
-    entry->d = (uint16_t)RPI_MAX(slice->parts[slice->part_count - 1].layer, 0);
-    entry->predicted_ns = (uint32_t)RPI_MIN(expected_ns, 4e9);
+    return trace->entries != NULL && trace->count > 0 ? &trace->entries[(trace->count - 1) % trace->capacity] : NULL;
 }
 
 void rpi_trace_free(rp_world *world)
@@ -96,6 +91,13 @@ static void begin_event(FILE *file, const rpi_trace_entry *entry, const char *na
             (int)track, (double)entry->begin_ns / 1000, (double)entry->duration_ns / 1000);
 }
 
+// A moment ("i"), likewise.
+static void instant_event(FILE *file, const rpi_trace_entry *entry, const char *name, int32_t track)
+{
+    fprintf(file, ",\n{\"name\": \"%s\", \"ph\": \"i\", \"s\": \"t\", \"pid\": 1, \"tid\": %d, \"ts\": %.3f, \"args\": {", name,
+            (int)track, (double)entry->begin_ns / 1000);
+}
+
 static void write_entry(FILE *file, const rpi_trace_entry *entry)
 {
     switch ((rpi_trace_kind)entry->kind) {
@@ -108,12 +110,25 @@ static void write_entry(FILE *file, const rpi_trace_entry *entry)
         return;
     case RPI_TRACE_SLICE:
         begin_event(file, entry, "slice", TRACK_SLICES + entry->a);
-        fprintf(file, "\"rows\": %d, \"first_layer\": %d, \"last_layer\": %d, \"predicted_us\": %.3f}}", (int)entry->b, (int)entry->c,
-                (int)entry->d, (double)entry->predicted_ns / 1000);
+        fprintf(file, "\"rows\": %d, \"first_layer\": %d, \"last_layer\": %d, \"predicted_us\": %.3f, \"left_us\": %.3f, \"rank\": %d}}",
+                (int)entry->b, (int)entry->c, (int)entry->d, (double)entry->predicted_ns / 1000, (double)entry->left_ns / 1000,
+                (int)entry->rank);
         return;
     case RPI_TRACE_CHORE:
         begin_event(file, entry, chore_name(entry->a), TRACK_CHORES);
-        fprintf(file, "\"character\": %d}}", (int)entry->b);
+        fprintf(file, "\"character\": %d, \"predicted_us\": %.3f}}", (int)entry->b, (double)entry->predicted_ns / 1000);
+        return;
+    case RPI_TRACE_SERVED:
+        begin_event(file, entry, "queued", TRACK_CHARACTERS + entry->b);
+        fprintf(file, "\"turn\": %d, \"rank\": %d}}", (int)entry->c, (int)entry->a);
+        return;
+    case RPI_TRACE_DISPLACED:
+        instant_event(file, entry, "displaced", TRACK_CHARACTERS + entry->b);
+        fprintf(file, "\"turn\": %d}}", (int)entry->c);
+        return;
+    case RPI_TRACE_REFUSED:
+        instant_event(file, entry, "nothing fits", TRACK_FRAMES);
+        fprintf(file, "\"left_us\": %.3f}}", (double)entry->left_ns / 1000);
         return;
     case RPI_TRACE_STAGE:
         begin_event(file, entry, stage_name(entry->a), TRACK_CHARACTERS + entry->b);

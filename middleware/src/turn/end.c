@@ -122,6 +122,8 @@ bool rpi_turn_requeue(rp_world *world, rpi_slot *slot)
     if (slot->turn == NULL || slot->passes > 0 || slot->actions.size > 0 || slot->reply.size > 0 ||
         slot->stage == RPI_STAGE_WAIT)
         return false;
+    uint64_t now = rpi_world_now(world);
+    rpi_trace_add(world, RPI_TRACE_DISPLACED, now, now, 0, (int32_t)slot->character->index, (int32_t)slot->turn->index);
     rpi_slot_release(world, slot);
     return true;
 }

@@ -9,6 +9,7 @@
 
 #include <SDL.h>
 #include <SDL_image.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -366,12 +367,30 @@ static void run_frame(evening *e, double seconds)
     }
 }
 
+static volatile sig_atomic_t asked_to_end;
+
+static void ask_to_end(int number)
+{
+    (void)number;
+    asked_to_end = 1;
+}
+
+// SDL makes an event of these signals, which nobody reads without a display. A second one ends the process as ever.
+static void hear_signals(void)
+{
+    struct sigaction action = {.sa_handler = ask_to_end, .sa_flags = SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
 static void run(evening *e)
 {
     uint64_t last = now_us();
     e->running = true;
     e->near = NOBODY;
-    while (e->running) {
+    hear_signals();
+    while (e->running && !asked_to_end) {
         uint64_t now = now_us();
         double seconds = (double)(now - last) / 1e6;
         last = now;

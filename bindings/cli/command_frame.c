@@ -17,6 +17,7 @@ typedef struct play {
 } play;
 
 typedef struct figures {
+    double last_us; // the whole of the last frame, for the pacer
     samples overshoot, noise;
     uint64_t frames, own_missed, missed, missed_with_spins;
     double idle_us, used_us; // of frames in which there was work
@@ -74,14 +75,14 @@ static double render(double render_us)
 }
 
 // Lets characters (or spins, where there is no cast) have what is left. Returns the microseconds that they took.
-static double fill(const play *p, cast *c, const spin *s, double rendered_us, double *budget_us, const figures *f)
+static double fill(const play *p, cast *c, const spin *s, double *budget_us, const figures *f)
 {
     uint64_t start = frames_now();
     if (c == NULL)
         return spin_fill(s, f->slice_us, *budget_us);
     uint32_t given = p->paced ? RP_BUDGET_PACED : (uint32_t)*budget_us;
     if (p->paced)
-        *budget_us = rp_world_frame(c->world, (uint32_t)rendered_us);
+        *budget_us = rp_world_frame(c->world, (uint32_t)f->last_us);
     rp_world_update(c->world, given);
     return (double)(frames_now() - start) * 1e-3;
 }
@@ -97,10 +98,12 @@ static void play_frame(const play *p, cast *c, const spin *s, double render_us, 
     budget = budget > 0 ? budget : 0;
     bool busy = c ? rp_world_is_busy(c->world) : true;
     uint64_t events = frames_now();
-    double took = fill(p, c, s, rendered, &budget, f);
+    double took = fill(p, c, s, &budget, f);
     if (c)
         cast_take_events(c);
-    bool missed = rendered + (double)(frames_now() - events) * 1e-3 > period_us && render_us <= period_us;
+    double total = rendered + (double)(frames_now() - events) * 1e-3;
+    bool missed = total > period_us && render_us <= period_us;
+    f->last_us = total > period_us ? total : period_us;
     samples_add(c ? &f->overshoot : &f->noise, took > budget ? took - budget : 0);
     if (c) {
         double idle = period_us - render_us;
@@ -125,7 +128,7 @@ static void measure(const play *p, cast *c, const double *times, size_t count, f
     for (size_t i = 0; i < BLOCK && i < count; i++)
         play_frame(p, c, &s, times[i], f);
     samples_free(&f->overshoot);
-    *f = (figures){0};
+    *f = (figures){.last_us = 1e6 / (double)p->stage.fps};
     rp_world_reset_stats(c->world);
     rp_stats stats;
     for (size_t done = 0; done < count; done += BLOCK) {

@@ -171,6 +171,21 @@ static void write_tracks(FILE *file, const rp_world *world)
             write_track(file, TRACK_CHARACTERS + i + 1, world->characters[i].name, strlen(world->characters[i].name));
 }
 
+// Stages that have not ended yet, as far as they have come.
+static void write_open_stages(FILE *file, const rp_world *world)
+{
+    uint64_t now = rpi_world_now(world);
+    for (int32_t i = 0; i < world->slot_count; i++) {
+        const rpi_slot *slot = &world->slots[i];
+        if (slot->turn == NULL || slot->traced_stage == RPI_STAGE_FREE || now < slot->stage_ns)
+            continue;
+        rpi_trace_entry entry = { .begin_ns = slot->stage_ns, .kind = RPI_TRACE_STAGE, .a = (int32_t)slot->traced_stage,
+                                  .duration_ns = (uint32_t)RPI_MIN(now - slot->stage_ns, (uint64_t)UINT32_MAX),
+                                  .b = (int32_t)slot->character->index, .c = (int32_t)slot->turn->index };
+        write_entry(file, &entry);
+    }
+}
+
 static bool write_file(const rp_world *world, FILE *file)
 {
     const rpi_trace *trace = &world->trace;
@@ -180,6 +195,7 @@ static bool write_file(const rp_world *world, FILE *file)
     uint64_t first = trace->count > trace->capacity ? trace->count - trace->capacity : 0;
     for (uint64_t i = first; i < trace->count; i++)
         write_entry(file, &trace->entries[i % trace->capacity]);
+    write_open_stages(file, world);
     fprintf(file, "\n]}\n");
     return ferror(file) == 0;
 }

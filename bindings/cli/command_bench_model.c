@@ -154,6 +154,9 @@ static int measure(model_bench *b)
     json_object_set_new(out, "threads", json_integer(b->model.threads));
     json_object_set_new(out, "runs", json_integer(b->runs));
     json_object_set_new(out, "load_ms", json_figure((double)info.load_microseconds * 1e-3));
+    json_object_set_new(out, "file_bytes", json_integer((json_int_t)info.file_bytes));
+    json_object_set_new(out, "resident_bytes", json_figure(process_bytes("RssAnon")));
+    json_object_set_new(out, "peak_bytes", json_figure(process_bytes("VmHWM")));
     json_object_set_new(out, "packed_bytes", json_integer((json_int_t)info.packed_bytes));
     json_object_set_new(out, "bytes_per_token", json_integer((json_int_t)info.bytes_per_token));
     if (b->json)
@@ -168,7 +171,8 @@ int command_bench_model(int argc, char **argv)
     const option options[] = {
         MODEL_OPTIONS(b.model),
         {"precision", OPTION_CHOICE, &b.precision, "fast|exact", "of activations, default fast", 0, 0},
-        {"only", OPTION_TEXT, &b.only, "NAMES", "of pp128,pp512,tg64,tg64_d512,batch2,batch4,batch8,batch16,batch32", 0, 0},
+        {"only", OPTION_TEXT, &b.only, "NAMES", "of pp128,pp512,tg64,tg64_d512,batch2,batch4,batch8,batch16,batch32; load: none",
+         0, 0},
         {"runs", OPTION_INTEGER, &b.runs, "N", "the median of these counts, default 5", 1, 1000},
         {"json", OPTION_FLAG, &b.json, "", "one JSON object", 0, 0},
     };

@@ -50,20 +50,6 @@ static int evaluate(const logits_options *o, rt_context *context, const rt_token
     return exit_code;
 }
 
-// Memory of this process that is in use, in bytes; 0 where the system does not tell.
-static double resident_bytes(void)
-{
-    FILE *file = fopen("/proc/self/status", "r");
-    char line[256];
-    double kilobytes = 0;
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "RssAnon: %lf", &kilobytes) == 1)
-            break;
-    if (file)
-        fclose(file);
-    return kilobytes * 1024;
-}
-
 typedef struct measured {
     uint64_t context_bytes; // that rt_context_memory foretold
     double resident_before, resident_after, seconds;
@@ -81,7 +67,7 @@ static int report(const measured *m, const rt_model_info *info, size_t count)
 
 static int run(const logits_options *o, rt_model *model, const rt_token *ids, size_t count)
 {
-    measured m = {.resident_before = resident_bytes()};
+    measured m = {.resident_before = process_bytes("RssAnon")};
     rt_model_info info;
     rt_model_get_info(model, &info);
     rt_context_def def = rt_default_context_def();
@@ -105,7 +91,7 @@ static int run(const logits_options *o, rt_model *model, const rt_token *ids, si
         uint64_t start = clock_ns();
         exit_code = evaluate(o, context, ids, count, (uint64_t)info.vocab_size, &writer);
         m.seconds = (double)(clock_ns() - start) * 1e-9;
-        m.resident_after = resident_bytes();
+        m.resident_after = process_bytes("RssAnon");
         if (!npy_end(&writer) && exit_code == EXIT_DONE)
             exit_code = failure("logits", "%s: cannot be written", o->out);
     }

@@ -49,6 +49,7 @@ int open_model(const char *command, const model_options *options, rt_model **mod
     def.host = cli_host();
     def.path = model_path_or_default(options->path);
     def.precision = options->exact ? RT_PRECISION_EXACT : RT_PRECISION_FAST;
+    def.cache_folder = options->cache;
     def.load_threads = options->threads > 0 ? (int)options->threads : 1;
     if (options->isa && !rt_isa_from_name(options->isa, &def.isa))
         return usage_error(command, "--isa: '%s' is unknown", options->isa);
@@ -145,4 +146,17 @@ bool npy_end(npy_writer *writer)
     if (!whole)
         unlink(writer->path);
     return whole;
+}
+
+double process_bytes(const char *field)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[256];
+    double kilobytes = 0;
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, field, strlen(field)) == 0 && sscanf(line + strlen(field), ": %lf", &kilobytes) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kilobytes * 1024;
 }

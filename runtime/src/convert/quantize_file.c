@@ -273,11 +273,17 @@ static rt_result write_folder_tokenizer(conversion *to)
     struct stat status;
     int length = snprintf(config, sizeof config, "%s/tokenizer_config.json", to->def->input);
     bool has_config = length > 0 && (size_t)length < sizeof config && stat(config, &status) == 0;
+    rt_result result = RT_OK;
     for (size_t i = 0; i < RTI_COUNT(names); i++) {
         length = snprintf(path, sizeof path, "%s/%s", to->def->input, names[i]);
-        if (length > 0 && (size_t)length < sizeof path && stat(path, &status) == 0)
-            return rti_convert_write_tokenizer(&to->host, to->writer, path, has_config ? config : NULL);
+        if (length <= 0 || (size_t)length >= sizeof path || stat(path, &status) != 0)
+            continue;
+        result = rti_convert_write_tokenizer(&to->host, to->writer, path, has_config ? config : NULL);
+        if (result != RT_ERROR_UNSUPPORTED) // a tokenizer.model may lie beside a tokenizer.json of an unknown kind
+            return result;
     }
+    if (result != RT_OK)
+        return result;
     rti_log(&to->host, RT_LOG_WARNING, "%s: no tokenizer in this folder: the file will take token ids only", to->def->input);
     return RT_OK;
 }

@@ -75,16 +75,6 @@ static bool join_path(char out[PATH_LIMIT], const char *folder, size_t folder_si
     return wrote > 0 && wrote < PATH_LIMIT;
 }
 
-// The file in `folder` that holds the tokenizer.
-static rt_result find_in_folder(const rt_host *host, const char *folder, char path[PATH_LIMIT])
-{
-    static const char *const names[] = {"tekken.json", "tokenizer.json", "tokenizer.model"};
-    for (size_t i = 0; i < RTI_COUNT(names); i++)
-        if (join_path(path, folder, strlen(folder), names[i]) && is_file(path))
-            return RT_OK;
-    return rti_fail(host, RT_ERROR_NOT_FOUND, "%s: no tekken.json, tokenizer.json or tokenizer.model in this folder", folder);
-}
-
 static json_t *load_json(const rt_host *host, const char *path, const char *data, size_t size, rt_result *result)
 {
     json_error_t error;
@@ -164,18 +154,39 @@ static bool has_gguf_magic(const char *path)
     return got == sizeof(magic) && memcmp(magic, "GGUF", 4) == 0;
 }
 
-// A tokenizer_config.json (and, in newer folders, a chat_template.jinja) in the folder of `path` belongs to it.
+// Where `name` would lie beside `path`; false: there is no such file.
+static bool find_beside(const char *path, const char *name, char out[PATH_LIMIT])
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash ? (size_t)(slash - path) : 0;
+    bool is_root = slash && folder == 0;
+    return join_path(out, is_root ? "/." : path, is_root ? 2 : folder, name) && is_file(out);
+}
+
+// Newer folders have the chat template in a file of its own.
+static rt_result read_template(const rt_host *host, const char *path, rt_tokenizer *tokenizer)
+{
+    char beside[PATH_LIMIT];
+    bytes text;
+    if (tokenizer->chat_template || !find_beside(path, "chat_template.jinja", beside))
+        return RT_OK;
+    rt_result result = read_file(host, beside, &text);
+    if (result != RT_OK)
+        return result;
+    result = rti_tokenizer_set_chat_template(tokenizer, text.data, text.size);
+    release_bytes(host, &text);
+    return result;
+}
+
+// A tokenizer_config.json and a chat_template.jinja in the folder of `path` belong to it.
 static rt_result open_plain(const rt_host *host, const char *path, const char *pre_tokenizer, rt_tokenizer **tokenizer)
 {
     bytes data, config = {0};
     rt_result result = read_file(host, path, &data);
     if (result != RT_OK)
         return result;
-    const char *slash = strrchr(path, '/');
     char beside[PATH_LIMIT];
-    size_t folder = slash ? (size_t)(slash - path) : 0;
-    if (join_path(beside, slash && folder == 0 ? "/." : path, slash && folder == 0 ? 2 : folder, "tokenizer_config.json") &&
-        is_file(beside))
+    if (find_beside(path, "tokenizer_config.json", beside))
         result = read_file(host, beside, &config);
     if (result == RT_OK)
         result = rti_tokenizer_create_from_bytes(host, path, data.data, data.size, config.data, config.size, pre_tokenizer,
@@ -183,6 +194,39 @@ static rt_result open_plain(const rt_host *host, const char *path, const char *p
     if (config.data)
         release_bytes(host, &config);
     release_bytes(host, &data);
+    if (result == RT_OK)
+        result = read_template(host, path, *tokenizer);
+    if (result != RT_OK) {
+        rt_tokenizer_close(*tokenizer);
+        *tokenizer = NULL;
+    }
+    return result;
+}
+
+// Of the files that a folder may have, the first that can be read exactly: many have a tokenizer.json (of a kind that may not be
+// known here) beside the tokenizer.model that it was made from.
+static rt_result open_folder(const rt_host *host, const char *folder, const char *pre_tokenizer, rt_tokenizer **tokenizer)
+{
+    static const char *const names[] = {"tekken.json", "tokenizer.json", "tokenizer.model"};
+    char path[PATH_LIMIT];
+    rt_result result = RT_ERROR_NOT_FOUND;
+    for (size_t i = 0; i < RTI_COUNT(names); i++) {
+        if (!join_path(path, folder, strlen(folder), names[i]) || !is_file(path))
+            continue;
+        char other[PATH_LIMIT];
+        bool is_last = i + 1 == RTI_COUNT(names) || !find_beside(path, names[RTI_COUNT(names) - 1], other);
+        rt_host quiet = *host;
+        quiet.log = is_last ? host->log : NULL;
+        result = open_plain(&quiet, path, pre_tokenizer, tokenizer);
+        if (result == RT_OK)
+            (*tokenizer)->host = *host;
+        if (result != RT_ERROR_UNSUPPORTED)
+            return is_last || result == RT_OK ? result : rti_fail(host, result, "%s", rt_error_message());
+        if (!is_last)
+            rti_log(host, RT_LOG_INFO, "%s; tokenizer.model is taken instead", rt_error_message());
+    }
+    if (result == RT_ERROR_NOT_FOUND)
+        rti_fail(host, result, "%s: no tekken.json, tokenizer.json or tokenizer.model in this folder", folder);
     return result;
 }
 
@@ -194,11 +238,8 @@ rt_result rt_tokenizer_open(const rt_tokenizer_def *def, rt_tokenizer **tokenize
         return rti_fail(def && def->cookie == COOKIE ? &def->host : NULL, RT_ERROR_INVALID_ARGUMENT,
                         "rt_tokenizer_open: a def from rt_default_tokenizer_def with a path, and somewhere to put the result");
     rt_host host = rti_host_or_default(&def->host);
-    char path[PATH_LIMIT];
-    if (is_folder(def->path)) {
-        rt_result result = find_in_folder(&host, def->path, path);
-        return result == RT_OK ? open_plain(&host, path, def->pre_tokenizer, tokenizer) : result;
-    }
+    if (is_folder(def->path))
+        return open_folder(&host, def->path, def->pre_tokenizer, tokenizer);
     if (has_gguf_magic(def->path))
         return open_gguf(&host, def->path, def->pre_tokenizer, tokenizer);
     return open_plain(&host, def->path, def->pre_tokenizer, tokenizer);

@@ -212,8 +212,16 @@ rt_result rti_tokenizer_create_from_file(const rt_host *host, const rti_file *fi
     rti_text whole, settings = {NULL, 0};
     if (rti_file_get_text(file, RTI_TOKENIZER_KEY_FILE, &whole)) {
         rti_file_get_text(file, RTI_TOKENIZER_KEY_CONFIG, &settings);
-        return rti_tokenizer_create_from_bytes(host, rti_file_path(file), whole.data, whole.size, settings.data,
-                                               settings.size, pre_tokenizer, tokenizer);
+        rt_result made = rti_tokenizer_create_from_bytes(host, rti_file_path(file), whole.data, whole.size, settings.data,
+                                                         settings.size, pre_tokenizer, tokenizer);
+        rti_text chat;
+        if (made == RT_OK && !(*tokenizer)->chat_template && rti_file_get_text(file, "tokenizer.chat_template", &chat))
+            made = rti_tokenizer_set_chat_template(*tokenizer, chat.data, chat.size);
+        if (made != RT_OK) {
+            rt_tokenizer_close(*tokenizer);
+            *tokenizer = NULL;
+        }
+        return made;
     }
     rti_tokenizer_source source = rti_default_tokenizer_source();
     rt_result result = rti_tokenizer_source_gguf(host, file, &source);

@@ -125,3 +125,15 @@ size_t rt_tokenizer_longest_piece(const rt_tokenizer *tokenizer)
 {
     return tokenizer->longest_piece;
 }
+
+rt_result rti_tokenizer_set_chat_template(rt_tokenizer *tokenizer, const char *text, size_t size)
+{
+    char *copy = rti_copy_text(&tokenizer->host, text, size);
+    if (!copy)
+        return rti_fail(&tokenizer->host, RT_ERROR_OUT_OF_MEMORY, "tokenizer: no memory for the chat template");
+    if (tokenizer->chat_template)
+        rti_release(&tokenizer->host, tokenizer->chat_template, tokenizer->chat_template_size + 1);
+    tokenizer->chat_template = copy;
+    tokenizer->chat_template_size = size;
+    return RT_OK;
+}

@@ -111,6 +111,9 @@ rt_result rti_tokenizer_create_from_bytes(const rt_host *host, const char *path,
 rt_result rti_tokenizer_create_from_file(const rt_host *host, const rti_file *file, const char *pre_tokenizer,
                                          rt_tokenizer **tokenizer);
 
+// A copy of `text` as the chat template. OUT_OF_MEMORY.
+rt_result rti_tokenizer_set_chat_template(rt_tokenizer *tokenizer, const char *text, size_t size);
+
 // The special (control, unknown or added) token with this spelling, or -1.
 int32_t rti_tokenizer_find_special(const rt_tokenizer *tokenizer, const char *spelling, size_t size);
 

@@ -263,7 +263,7 @@ static void test_folder_with_both(void **state)
     rt_tokenizer *tokenizer;
     def.path = folder;
     assert_int_equal(rt_tokenizer_open(&def, &tokenizer), RT_ERROR_UNSUPPORTED);
-    size_t size;
+    size_t size = 0;
     char *model = (char *)test_read_file(DATA "spm_unigram_suffix/tokenizer.model", &size);
     put_file(folder, "tokenizer.model", model, size);
     put_file(folder, "chat_template.jinja", chat, sizeof(chat) - 1);

@@ -392,20 +392,11 @@ static void step_thread(rti_machine *m, const rti_thread *t, uint8_t byte)
     }
 }
 
-static inline uint32_t thread_hash(const rti_thread *t)
-{
-    uint64_t words[5];
-    _Static_assert(sizeof words == sizeof *t, "a thread is five words");
-    memcpy(words, t, sizeof words);
-    uint64_t hash = words[0] * 0x9E3779B97F4A7C15ull ^ words[1] * 0xC2B2AE3D27D4EB4Full ^ words[2] * 0x165667B19E3779F9ull;
-    hash ^= words[3] * 0xD6E8FEB86659FD93ull ^ words[4] * 0xA0761D6478BD642Full;
-    return (uint32_t)(hash >> 32) ^ (uint32_t)(hash >> 13);
-}
-
 // Drops doubles among the threads from `first` on; through a table of their hashes where there are many.
 static void drop_doubles(rti_machine *m, uint32_t first)
 {
     enum { TABLE = 16384, FEW = 8 };
+    _Static_assert(sizeof(rti_thread) == 5 * sizeof(uint64_t), "a thread is five words");
     uint32_t count = m->thread_count - first, used = first;
     if (count > FEW && count <= TABLE / 2) {
         uint16_t table[TABLE];
@@ -414,7 +405,7 @@ static void drop_doubles(rti_machine *m, uint32_t first)
         memset(table, 0xFF, size * sizeof *table);
         for (uint32_t i = first; i < m->thread_count; i++) {
             const rti_thread *t = &m->threads[i];
-            uint32_t at = thread_hash(t) & (size - 1);
+            uint32_t at = rti_hash_five_words(t) & (size - 1);
             while (table[at] != 0xFFFF && memcmp(&m->threads[first + table[at]], t, sizeof *t) != 0) at = (at + 1) & (size - 1);
             if (table[at] != 0xFFFF) continue;
             table[at] = (uint16_t)(used - first);

@@ -9,6 +9,8 @@
 
 #include "grammar/grammar.h"
 
+#include <string.h>
+
 typedef enum rti_thread_kind {
     RTI_THREAD_VALUE,       // a: node
     RTI_THREAD_LITERAL,     // a: place in the trie of literals
@@ -89,6 +91,16 @@ uint32_t rti_machine_distance(rti_machine *m, rti_lexer *lexer, uint32_t state);
 
 // Runs `work` under the grammar's lock with a way out; a failure is kept in m->error.
 void rti_machine_locked(rti_machine *m, void (*work)(rt_grammar *g, void *user), void *user);
+
+// Threads and frames are hashed by the million: five words at once, not one after another.
+static inline uint32_t rti_hash_five_words(const void *data)
+{
+    uint64_t words[5];
+    memcpy(words, data, sizeof words);
+    uint64_t hash = words[0] * 0x9E3779B97F4A7C15ull ^ words[1] * 0xC2B2AE3D27D4EB4Full ^ words[2] * 0x165667B19E3779F9ull;
+    hash ^= words[3] * 0xD6E8FEB86659FD93ull ^ words[4] * 0xA0761D6478BD642Full;
+    return (uint32_t)(hash >> 32) ^ (uint32_t)(hash >> 13);
+}
 
 // strings
 bool rti_string_accepts(rti_machine *m, const rti_thread *thread);

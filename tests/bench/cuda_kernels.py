@@ -38,6 +38,9 @@ KERNELS = {
     "matrix_quantised<1>": (256, 4096, "weights once", "weights once; 8-bit activations from the level-2 cache"),
     "matrix_quantised<2>": (256, 8192, "weights once", "the same"),
     "matrix_quantised<4>": (256, 16384, "weights once for 32 rows", "the same, for each 32 rows"),
+    "matrix_halves<1>": (256, 4096, "weights once", "weights once; float32 activations from the level-2 cache"),
+    "matrix_halves<2>": (256, 8192, "weights once", "the same"),
+    "matrix_halves<4>": (256, 16384, "weights once for 32 rows", "the same, for each 32 rows"),
     "matrix_float": (256, 0, "weights once", "weights once for each 8 rows"),
     "attend_chunk": (128, 1700, "keys and values once a group of heads", "once a head, from the level-2 cache after the first"),
     "combine_chunks": (256, 0, "partial results once", "once a value"),
@@ -56,7 +59,8 @@ MATRIX_PATHS = [
     ("path_q4_k_1", "Q4_K, 1 row", 288, 296, 10, 2, 1, 16), ("path_q4_k_32", "Q4_K, 32 rows", 288, 296, 10, 8, 32, 16),
     ("path_q4_0_1", "Q4_0, 1 row", 288, 288, 4, 2, 1, 16), ("path_q6_k_1", "Q6_K, 1 row", 420, 552, 10, 4, 1, 16),
     ("path_q8_0_1", "Q8_0, 1 row", 544, 544, 6, 2, 1, 16), ("path_q8_0_32", "Q8_0, 32 rows", 544, 544, 6, 8, 32, 16),
-    ("path_bf16_1", "BF16, 1 row", 64, 64, 1, 0, 1, 8), ("path_f8_1", "FP8, 1 row", 32, 32, 1, 0, 1, 8),
+    ("path_bf16_1", "BF16, 1 row", 1024, 1024, 2, 4, 1, 16), ("path_bf16_32", "BF16, 32 rows", 1024, 1024, 2, 16, 32, 16),
+    ("path_f8_1", "FP8, 1 row", 512, 512, 1, 4, 1, 16), ("path_f8_32", "FP8, 32 rows", 512, 512, 1, 16, 32, 16),
 ]
 
 MODEL = """*Predicted* share of the memory's bandwidth (bytes of the device's layout over the makers' figure) for a matrix of {0} rows
@@ -228,14 +232,14 @@ def bound(times):
 def predict_matrix(device, path, info, loop):
     _, arch, units, bandwidth, clock, memory_ns, cache_ns, cache_bandwidth = device
     _, _, _, moved, weight_loads, products, rows, block_rows = path
-    depth = max(1, count(loop, r"IMMA") // products) if products else max(1, count(loop, r"LDG\S*\.U(8|16)"))
+    depth = max(1, count(loop, r"[IH]MMA") // products) if products else max(1, count(loop, r"LDG\S*\.U(8|16)"))
     far = weight_loads * depth
     narrow = [re.search(r"\.U(8|16)", entry[1]) is not None for entry in loop if entry[1].startswith("LDG")]
     cycles = cycles_of(loop, memory_ns * clock, cache_ns * clock, lambda k: k < far if products else narrow[k])
-    threads, shared = 256, 4096 * max(1, products // 2) if products else 0
+    threads, shared = 256, 4096 * max(1, rows // 8) if products else 0
     resident = units * blocks_resident(arch, threads, info["registers"], shared)
     steps = math.ceil(MATRIX[1] / 32 / (8 if products else 1) / depth)
-    activations = depth * rows * (72 if products else 128)
+    activations = depth * rows * (128 if "F" in path[1] else 72)
     time, letters = START_US * 1e-6, {}
     for blocks in waves_of(MATRIX[0] // block_rows, resident):
         times = {"m": blocks * 8 * depth * moved / (BEST_COPY * bandwidth * 1e9), "l": cycles / (clock * 1e9),
@@ -282,7 +286,7 @@ def share_rows(paths, codes):
         row = None
         for device in DEVICES:
             loops = loops_of(codes[device[1]][path[0]])
-            loop = loop_with(loops, r"IMMA" if path[5] else r"FFMA")
+            loop = loop_with(loops, r"[IH]MMA" if path[5] else r"FFMA")
             share, letter, depth, instructions = predict_matrix(device, path, paths[device[1]][path[0]], loop)
             row = row or [path[1], "%.2f" % (path[3] / path[2]), "%.0f" % instructions, "%d" % (depth * path[3])]
             row.append("%.0f %% %s" % (100 * share, letter))

@@ -11,6 +11,7 @@
 #define __launch_bounds__(...)
 #define RTI_LAUNCH(...) ((void)0)
 #include "backend/cuda/kernel_attention.cu"
+#include "backend/cuda/kernel_halves.cu"
 #include "backend/cuda/kernel_matrix.cu"
 #undef __global__
 #undef __launch_bounds__
@@ -20,7 +21,7 @@
 struct path_arguments {
     rti_device_matrix m;
     rti_activations in;
-    matrix_target to;
+    rti_matrix_target to;
     rti_pass_rows rows;
     rti_attention_shape s;
     float *partial;
@@ -53,11 +54,12 @@ static __device__ __forceinline__ void fix(path_arguments &p, rti_layout layout,
         p.s.softcap = 0.0f;                                                                                          \
         attend_chunk(p.s, p.in.values, p.partial, 64, 0, p.rows);                                                    \
     }
-#define FLOATING(name, layout)                                                                                       \
-    extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP) name(path_arguments p)                     \
+#define HALVES(name, tiles, layout)                                                                                  \
+    extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2) name(path_arguments p)                  \
     {                                                                                                                \
         fix(p, layout, RTI_SCALE_F32, false);                                                                        \
-        matrix_float(p.m, p.in, 0, p.m.rows, p.to, p.rows, false);                                                   \
+        __builtin_assume(p.m.columns % 2 == 0);                                                                      \
+        matrix_halves<tiles>(p.m, p.in.values, 0, p.to, p.rows, false);                                              \
     }
 
 QUANTISED(path_q4_k_1, 1, RTI_LAYOUT_INT4, RTI_SCALE_K, true)
@@ -66,6 +68,8 @@ QUANTISED(path_q4_0_1, 1, RTI_LAYOUT_INT4, RTI_SCALE_F16, false)
 QUANTISED(path_q6_k_1, 1, RTI_LAYOUT_INT8_HALF, RTI_SCALE_K, false)
 QUANTISED(path_q8_0_1, 1, RTI_LAYOUT_INT8, RTI_SCALE_F16, false)
 QUANTISED(path_q8_0_32, 4, RTI_LAYOUT_INT8, RTI_SCALE_F16, false)
-FLOATING(path_bf16_1, RTI_LAYOUT_BF16)
-FLOATING(path_f8_1, RTI_LAYOUT_F8)
+HALVES(path_bf16_1, 1, RTI_LAYOUT_BF16)
+HALVES(path_bf16_32, 4, RTI_LAYOUT_BF16)
+HALVES(path_f8_1, 1, RTI_LAYOUT_F8)
+HALVES(path_f8_32, 4, RTI_LAYOUT_F8)
 ATTENTION(path_attend_f16, KV_F16, 128)

@@ -47,7 +47,8 @@ rt_result rti_cuda_context_find(const rti_weights_def *def, rti_cuda_context *co
     if (!def->cuda_context) {
         CUresult error = driver->retain(&context->handle, def->cuda_device);
         if (error != CUDA_SUCCESS)
-            return rti_cuda_fail(&def->host, error == CUDA_ERROR_OUT_OF_MEMORY ? RT_ERROR_OUT_OF_MEMORY : RT_ERROR_DEVICE, "CUDA: device %d: its primary context cannot be had", def->cuda_device);
+            return rti_cuda_fail(&def->host, error == CUDA_ERROR_OUT_OF_MEMORY ? RT_ERROR_OUT_OF_MEMORY : RT_ERROR_DEVICE,
+                                 "CUDA: device %d: its primary context cannot be had", def->cuda_device);
         context->device = def->cuda_device;
         context->is_primary = true;
         return RT_OK;

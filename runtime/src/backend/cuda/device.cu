@@ -189,7 +189,8 @@ rt_result rti_cuda_device_create(const rti_device_def *def, rti_device **out)
     d->block_bytes = block_bytes_of(def->weights->network, def->kv_type);
     d->scratch_bytes = rti_cuda_services->sampler_scratch_bytes(def->weights->network->vocab_size);
     d->sample_scratch = rti_cuda_services->allocate(&d->host, d->scratch_bytes);
-    rt_result result = d->sample_scratch ? rti_cuda_stream_create(&d->host, d->weights, def->device_percent, &d->green, &d->stream) : rti_cuda_fail(&d->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
+    rt_result result = d->sample_scratch ? rti_cuda_stream_create(&d->host, d->weights, def->device_percent, &d->green, &d->stream)
+                                         : rti_cuda_fail(&d->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
     if (result == RT_OK)
         result = rti_cuda_check(&d->host, cudaMalloc((void **)&d->cache, (size_t)d->block_count * d->block_bytes), "the key-value cache");
     for (int i = 0; i < d->max_passes && result == RT_OK; i++) result = create_slot(d, shape, i);

@@ -1,4 +1,5 @@
-// Matrix products: quantised weights on the tensor cores with exact sums inside a block, float weights on the ordinary ones.
+// Matrix products: quantised weights on the tensor cores with exact sums inside a block; float32 weights, and every type in exact
+// mode, on the ordinary ones. kernel_halves.cu has F16, BF16 and F8.
 //
 // Bytes moved: each tile of 16 output rows reads its weights once for up to TILES * 8 activation rows.
 // SPDX-License-Identifier: MIT
@@ -143,43 +144,9 @@ static __device__ __forceinline__ void accumulate_block(const rti_device_matrix 
     }
 }
 
-struct matrix_target {
-    const float *bias;
-    float *y;
-    int stride;
-    int output; // rti_matrix_output
-    float softcap;
-};
-
-static __device__ __forceinline__ void finish(const rti_device_matrix &m, const matrix_target &to, int output_row, int row, float value)
-{
-    if (output_row >= m.rows) return;
-    if (to.bias) value = __fadd_rn(value, to.bias[output_row]);
-    if (to.softcap > 0.0f) value = __fmul_rn(to.softcap, rti_tanhf(__fdiv_rn(value, to.softcap)));
-    float *y = to.y + (size_t)row * (size_t)to.stride + output_row;
-    *y = to.output == RTI_OUTPUT_ADD ? __fadd_rn(*y, value) : value;
-}
-
-// Adds the warps' partial sums as a tree and stores. `parts` is [RTI_PARTIALS][TILES * 128].
-template <int TILES>
-static __device__ __forceinline__ void combine_partials(const rti_device_matrix &m, const matrix_target &to, const float *parts, int group,
-                                                        int row_begin, int row_count)
-{
-    const int outputs = TILES * 128;
-    for (int i = (int)threadIdx.x; i < outputs; i += (int)blockDim.x) {
-        float p[RTI_PARTIALS];
-        for (int w = 0; w < RTI_PARTIALS; w++) p[w] = parts[w * outputs + i];
-        for (int width = RTI_PARTIALS / 2; width > 0; width /= 2)
-            for (int w = 0; w < width; w++) p[w] = __fadd_rn(p[w], p[w + width]);
-        int tile = i / 128, lane = i % 128 / 4, k = i % 4;
-        int row = row_begin + tile * RTI_TOKEN_TILE + 2 * (lane % 4) + (k & 1);
-        if (row < row_count) finish(m, to, group * RTI_GROUP + lane / 4 + 8 * (k / 2), row, p[0]);
-    }
-}
-
 template <int TILES, int PLANES>
 static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2)
-matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, matrix_target to, rti_pass_rows rows, bool logits_rows)
+matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, rti_matrix_target to, rti_pass_rows rows, bool logits_rows)
 {
     RTI_SHARED(float, parts);
     if (rti_stopped(rows)) return;
@@ -206,7 +173,7 @@ matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, matri
     for (int tile = 0; tile < TILES; tile++)
         for (int i = 0; i < 4; i++) parts[warp * TILES * 128 + tile * 128 + lane * 4 + i] = sum[tile][i];
     __syncthreads();
-    combine_partials<TILES>(m, to, parts, group, row_begin, row_count);
+    rti_combine_partials<TILES>(m, to, parts, group, row_begin, row_count, false);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -216,7 +183,7 @@ matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, matri
 #define FLOAT_ROWS 8 // activation rows a warp carries at once
 
 static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP)
-matrix_float(rti_device_matrix m, rti_activations in, int output_begin, int output_end, matrix_target to, rti_pass_rows rows, bool logits_rows)
+matrix_float(rti_device_matrix m, rti_activations in, int output_begin, int output_end, rti_matrix_target to, rti_pass_rows rows, bool logits_rows)
 {
     if (rti_stopped(rows)) return;
     int row_count = logits_rows ? rows.header->logits_count : rows.header->row_count;
@@ -232,7 +199,7 @@ matrix_float(rti_device_matrix m, rti_activations in, int output_begin, int outp
     }
     for (int r = 0; r < FLOAT_ROWS; r++) {
         float total = rti_warp_sum(sum[r]);
-        if (lane == 0 && row_begin + r < row_count) finish(m, to, output_row, row_begin + r, total);
+        if (lane == 0 && row_begin + r < row_count) rti_finish(m, to, output_row, row_begin + r, total);
     }
 }
 
@@ -241,7 +208,7 @@ matrix_float(rti_device_matrix m, rti_activations in, int output_begin, int outp
 // ---------------------------------------------------------------------------------------------------------------------
 
 template <int TILES>
-static void launch_quantised(const rti_device_matrix &m, const rti_activations &in, int group_begin, int group_end, const matrix_target &to,
+static void launch_quantised(const rti_device_matrix &m, const rti_activations &in, int group_begin, int group_end, const rti_matrix_target &to,
                              const rti_pass_rows &rows, int max_rows, bool logits_rows, cudaStream_t stream)
 {
     dim3 grid((unsigned)(group_end - group_begin), (unsigned)((max_rows + TILES * RTI_TOKEN_TILE - 1) / (TILES * RTI_TOKEN_TILE)));
@@ -257,7 +224,8 @@ cudaError_t rti_launch_matrix(const rti_device_matrix &m, const rti_activations 
                               bool logits_rows, cudaStream_t stream)
 {
     if (group_end <= group_begin) return cudaSuccess;
-    matrix_target to = {bias, y, y_stride, (int)output, softcap};
+    rti_matrix_target to = {bias, y, y_stride, (int)output, softcap};
+    if (m.by_tensor_cores) return rti_launch_halves(m, in.values, group_begin, group_end, to, rows, max_rows, logits_rows, stream);
     if (m.layout >= RTI_LAYOUT_F32 || !in.rounded.upper) {
         int outputs = (group_end - group_begin) * RTI_GROUP;
         dim3 grid((unsigned)((outputs + RTI_PARTIALS - 1) / RTI_PARTIALS), (unsigned)((max_rows + FLOAT_ROWS - 1) / FLOAT_ROWS));

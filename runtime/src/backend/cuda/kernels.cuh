@@ -24,10 +24,18 @@ enum rti_layout {
     RTI_LAYOUT_INT8 = 1,      // 32 bytes
     RTI_LAYOUT_INT8_HALF = 2, // 32 bytes, two scales: one for each 16 columns
     RTI_LAYOUT_F32 = 3,       // plain rows
-    RTI_LAYOUT_F16 = 4,
+    RTI_LAYOUT_F16 = 4,       // tiles of 16 rows, blocks of 32 columns, in the order of a tensor core's operand: see rti_halves_index
     RTI_LAYOUT_BF16 = 5,
     RTI_LAYOUT_F8 = 6,
 };
+
+// Where a block of a tile of the layouts F16, BF16 and F8 has its row r (0 .. 15) and column c (0 .. 31): lane after lane as
+// mma.m16n8k16 wants them, so that a lane's share is one or two loads of 16 bytes.
+static __host__ __device__ __forceinline__ int rti_halves_index(rti_layout layout, int r, int c)
+{
+    int half = c / 16, k = c % 16, lane = r % 8 * 4 + k % 8 / 2, part = r / 8 + k / 8 * 2;
+    return ((layout == RTI_LAYOUT_F8 ? lane * 2 + half : half * 32 + lane) * 4 + part) * 2 + k % 2;
+}
 
 enum rti_scale_kind {
     RTI_SCALE_F16 = 0, // one float16 a scale
@@ -40,7 +48,8 @@ struct rti_device_matrix {
     rti_scale_kind scale_kind;
     int rows, columns;     // as the network has them
     int groups;            // tiles of RTI_GROUP rows
-    int blocks;            // blocks of 32 columns in a row (quantised layouts)
+    int blocks;            // blocks of 32 columns in a row
+    bool by_tensor_cores;  // F16, BF16, F8: products of bfloat16 (false: Turing, exact mode)
     const uint8_t *values;
     const uint8_t *scales;       // [group][block][row] (two for INT8_HALF: [..][row][2])
     const uint8_t *offsets;      // the same for the smallest value of a block, or NULL: added as offset * sum of activations
@@ -104,7 +113,8 @@ struct rti_norm {
     float epsilon;
     const float *weight, *bias;
 };
-cudaError_t rti_launch_norm(const rti_norm &norm, const float *x, int columns, float *y, const rti_rounded &rounded, bool gather, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
+cudaError_t rti_launch_norm(const rti_norm &norm, const float *x, int columns, float *y, const rti_rounded &rounded, bool gather,
+                            const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
 
 // x += norm(y): the families that normalise what a sub-layer gives.
 cudaError_t rti_launch_norm_add(const rti_norm &norm, const float *y, int columns, float *x, const rti_pass_rows &rows, int max_rows,

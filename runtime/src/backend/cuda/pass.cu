@@ -41,7 +41,11 @@ rt_result rti_cuda_pass_begin(rti_device *d, int32_t number, const rti_pass_inpu
     if (d->generation != d->weights->generation) { // layers have moved since the graphs were made
         rti_cuda_graphs_destroy(d);
         rt_result made = rti_cuda_graphs_create(d);
-        if (made != RT_OK) return made;
+        if (made != RT_OK) { // the next pass tries again
+            rti_cuda_graphs_destroy(d);
+            d->generation = d->weights->generation - 1;
+            return made;
+        }
     }
     // Of a pass that was dropped right after it began the rows may still be on their way.
     cudaError_t error = slot->is_sent ? rti_cuda_wait(slot->sent) : cudaSuccess;

@@ -38,6 +38,7 @@ struct rti_weights {
     const rti_network *network;
     rti_cuda_context context;
     rt_precision precision;
+    bool has_bfloat16; // Ampere and later: tensor-core products of bfloat16
     rti_cuda_layer *layers;
     rti_device_matrix embedding, output;
     rti_norm output_norm;

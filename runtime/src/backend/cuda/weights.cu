@@ -172,6 +172,27 @@ static rt_result upload_decoded(rti_weights *w, const rti_matrix &source, rti_de
     return result;
 }
 
+// F16, BF16 and FP8 as they are, in the order of rti_halves_index; zeros fill the last tile and block.
+static rt_result upload_halves(rti_weights *w, const rti_matrix &source, rti_layout layout, rti_device_matrix *m)
+{
+    const size_t size = layout == RTI_LAYOUT_F8 ? 1 : 2;
+    m->layout = layout;
+    m->blocks = (source.columns + RTI_BLOCK_COLUMNS - 1) / RTI_BLOCK_COLUMNS;
+    m->by_tensor_cores = w->precision == RT_PRECISION_FAST && w->has_bfloat16;
+    const size_t bytes = (size_t)m->groups * (size_t)m->blocks * RTI_GROUP * RTI_BLOCK_COLUMNS * size;
+    uint8_t *packed = (uint8_t *)rti_cuda_services->allocate(&w->host, bytes);
+    if (!packed) return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to pack %s", source.name);
+    const uint8_t *in = (const uint8_t *)source.data;
+    for (int row = 0; row < source.rows; row++)
+        for (int c = 0; c < source.columns; c++, in += size) {
+            size_t tile = ((size_t)(row / RTI_GROUP) * (size_t)m->blocks + (size_t)(c / 32)) * (RTI_GROUP * 32);
+            memcpy(packed + (tile + (size_t)rti_halves_index(layout, row % RTI_GROUP, c % 32)) * size, in, size);
+        }
+    rt_result result = upload(w, packed, bytes, source.name, (void **)&m->values);
+    rti_cuda_services->release(&w->host, packed, bytes);
+    return result;
+}
+
 static rt_result upload_matrix(rti_weights *w, const rti_matrix &source, rti_device_matrix *m)
 {
     *m = rti_device_matrix();
@@ -186,9 +207,9 @@ static rt_result upload_matrix(rti_weights *w, const rti_matrix &source, rti_dev
     size_t count = (size_t)source.rows * (size_t)source.columns;
     switch (source.type) {
     case RTI_TYPE_F32: m->layout = RTI_LAYOUT_F32; return upload(w, source.data, count * 4, source.name, (void **)&m->values);
-    case RTI_TYPE_F16: m->layout = RTI_LAYOUT_F16; return upload(w, source.data, count * 2, source.name, (void **)&m->values);
-    case RTI_TYPE_BF16: m->layout = RTI_LAYOUT_BF16; return upload(w, source.data, count * 2, source.name, (void **)&m->values);
-    case RTI_TYPE_F8_E4M3: m->layout = RTI_LAYOUT_F8; return upload(w, source.data, count, source.name, (void **)&m->values);
+    case RTI_TYPE_F16: return upload_halves(w, source, RTI_LAYOUT_F16, m);
+    case RTI_TYPE_BF16: return upload_halves(w, source, RTI_LAYOUT_BF16, m);
+    case RTI_TYPE_F8_E4M3: return upload_halves(w, source, RTI_LAYOUT_F8, m);
     default: return upload_decoded(w, source, m); // rare types: exact, at four bytes a weight
     }
 }
@@ -210,12 +231,13 @@ static uint64_t matrix_bytes(const rti_matrix &m)
 {
     if (!m.data) return 0;
     uint64_t count = (uint64_t)m.rows * (uint64_t)m.columns, row_scales = m.scale ? (uint64_t)m.rows * 4 : 0;
+    uint64_t padded = ((uint64_t)m.rows + RTI_GROUP - 1) / RTI_GROUP * RTI_GROUP;
     rti_unpack_form form;
     if (!rti_unpack_form_of(m.type, &form)) {
         uint64_t size = m.type == RTI_TYPE_F16 || m.type == RTI_TYPE_BF16 ? 2 : m.type == RTI_TYPE_F8_E4M3 ? 1 : 4;
-        return count * size + row_scales;
+        return (size < 4 ? padded * (((uint64_t)m.columns + 31) / 32 * 32) : count) * size + row_scales;
     }
-    uint64_t padded = ((uint64_t)m.rows + RTI_GROUP - 1) / RTI_GROUP * RTI_GROUP, columns = (uint64_t)m.columns / RTI_BLOCK_COLUMNS;
+    uint64_t columns = (uint64_t)m.columns / RTI_BLOCK_COLUMNS;
     uint64_t scale = form.scale_kind == RTI_SCALE_F32 ? 4 : form.scale_kind == RTI_SCALE_F16 ? 2 : 1;
     uint64_t a_block = (form.layout == RTI_LAYOUT_INT4 ? 16 : 32) + scale * (form.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1) +
                        (form.has_offsets ? scale : 0);
@@ -371,6 +393,10 @@ rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **out)
         uint64_t budget = 0;
         result = budget_of(&w->host, def->device_memory_bytes, &budget);
         w->device_layers = layers_within(def->network, budget);
+        int major = 0;
+        if (result == RT_OK)
+            result = rti_cuda_check(&w->host, cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, w->context.device), "the device");
+        w->has_bfloat16 = major >= 8;
         if (result == RT_OK) result = upload_network(w);
     }
     if (result != RT_OK) {

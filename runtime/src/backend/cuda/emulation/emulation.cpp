@@ -402,6 +402,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device)
     return enter(RTI_EMULATED_ANY);
 }
 
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int device)
+{
+    *value = 8;
+    return device == 0 ? enter(RTI_EMULATED_ANY) : cudaErrorNoDevice;
+}
+
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
     *free_bytes = *total_bytes = (size_t)4 << 30;

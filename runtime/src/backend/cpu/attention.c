@@ -139,27 +139,60 @@ static void keep_partials(const rti_network *network, rti_slot *slot, const rti_
     }
 }
 
-// One chunk: softmax over its blocks into the local sums.
-static void run_chunk(rti_device *device, const rti_row *row, int32_t layer, int32_t kv_head, int32_t first_block,
-                      int32_t end_block, int32_t after_last, rti_attention_job *job, query_set *set)
+// One unit: a group's rows on one key-value head over blocks [begin, end) of one chunk.
+typedef struct attention_unit {
+    const rti_row_group *group;
+    const rti_row *row; // the group's first: it sees furthest back
+    int32_t kv_head, chunk, begin, end;
+    bool first; // of the chunks that the group sees
+} attention_unit;
+
+// False: the group sees fewer chunks than others.
+static bool unit_find(const rti_network *network, const rti_slot *slot, int32_t layer, int32_t unit, attention_unit *found)
+{
+    const int32_t rest = unit / network->kv_head_count;
+    const rti_row_group *group = &slot->groups[rest % slot->group_count];
+    int32_t count, chunk = rest / slot->group_count, first = layer_chunks(network, slot, group, layer, &count);
+    if (chunk >= count) {
+        return false;
+    }
+    const rti_row *row = &slot->rows[group->begin];
+    const int32_t absolute = first + chunk, all = row[group->count - 1].position / RTI_KV_SLOTS + 1;
+    *found = (attention_unit){group, row, unit % network->kv_head_count, absolute, 0, RTI_MIN((absolute + 1) * RTI_ATTENTION_CHUNK, all),
+                              chunk == 0};
+    found->begin = RTI_MAX(absolute * RTI_ATTENTION_CHUNK, first_seen(network, row, layer) / RTI_KV_SLOTS);
+    return true;
+}
+
+// Block `b` of the row's sequence: keys and values of one head.
+static void block_find(const rti_device *device, const rti_row *row, int32_t layer, int32_t kv_head, int32_t b, const void **keys,
+                       const void **values)
+{
+    const uint32_t block = row->blocks[b - row->first_position / RTI_KV_SLOTS];
+    *keys = rti_kv_keys(device, block, layer, kv_head);
+    *values = rti_kv_values(device, block, layer, kv_head);
+}
+
+// Softmax over the unit's blocks into the local sums. `next`: the unit after it, or NULL.
+static void run_blocks(rti_device *device, int32_t layer, const attention_unit *unit, const attention_unit *next, rti_attention_job *job,
+                       query_set *set)
 {
     for (int32_t i = 0; i < set->count; i++) {
         set->peak[i] = -INFINITY;
         set->total[i] = 0.0f;
     }
-    for (int32_t b = first_block; b < end_block; b++) {
+    for (int32_t b = unit->begin; b < unit->end; b++) {
         for (int32_t i = 0; i < set->count; i++) {
             set->begin[i] = RTI_MAX(set->low[i] - b * RTI_KV_SLOTS, 0);
             set->end[i] = RTI_MIN(set->high[i] - b * RTI_KV_SLOTS, RTI_KV_SLOTS);
         }
-        uint32_t block = row->blocks[b - row->first_position / RTI_KV_SLOTS];
-        job->keys = rti_kv_keys(device, block, layer, kv_head);
-        job->values = rti_kv_values(device, block, layer, kv_head);
-        if (b + 1 < after_last) {
-            block = row->blocks[b + 1 - row->first_position / RTI_KV_SLOTS];
+        block_find(device, unit->row, layer, unit->kv_head, b, &job->keys, &job->values);
+        job->next_keys = job->next_values = NULL;
+        if (b + 1 < unit->end) {
+            block_find(device, unit->row, layer, unit->kv_head, b + 1, &job->next_keys, &job->next_values);
+        } else if (next) {
+            block_find(device, next->row, layer, next->kv_head, next->begin, &job->next_keys, &job->next_values);
         }
-        job->next_keys = rti_kv_keys(device, block, layer, kv_head);
-        job->next_values = rti_kv_values(device, block, layer, kv_head);
         device->weights->kernels->attention(job);
     }
 }
@@ -200,25 +233,16 @@ void rti_attention_join(rti_device *device, rti_slot *slot, int32_t layer, int32
     }
 }
 
-// One unit: a group's rows on one key-value head over one chunk.
-static void run_unit(rti_device *device, rti_slot *slot, int32_t layer, int32_t thread, int32_t unit, rti_attention_job *job, query_set *set)
+static void run_unit(rti_device *device, rti_slot *slot, int32_t layer, int32_t thread, const attention_unit *unit,
+                     const attention_unit *next, rti_attention_job *job, query_set *set)
 {
     const rti_network *network = device->weights->network;
-    const int32_t kv_head = unit % network->kv_head_count, rest = unit / network->kv_head_count;
-    const rti_row_group *group = &slot->groups[rest % slot->group_count];
-    const rti_row *row = &slot->rows[group->begin];
-    int32_t count, chunk = rest / slot->group_count, first = layer_chunks(network, slot, group, layer, &count);
-    if (chunk >= count) {
-        return;
-    }
-    int32_t absolute = first + chunk, relative = absolute - group->first_chunk;
-    gather(device, slot, layer, group, kv_head, relative, chunk == 0, device->threads[thread].local, set);
+    const int32_t relative = unit->chunk - unit->group->first_chunk;
+    gather(device, slot, layer, unit->group, unit->kv_head, relative, unit->first, device->threads[thread].local, set);
     job->query_count = set->count;
-    int32_t begin = RTI_MAX(absolute * RTI_ATTENTION_CHUNK, set->low[0] / RTI_KV_SLOTS); // the first row sees furthest back
-    int32_t all = row[group->count - 1].position / RTI_KV_SLOTS + 1;
-    run_chunk(device, row, layer, kv_head, begin, RTI_MIN((absolute + 1) * RTI_ATTENTION_CHUNK, all), all, job, set);
+    run_blocks(device, layer, unit, next, job, set);
     if (slot->split) {
-        keep_partials(network, slot, group, kv_head, relative, set);
+        keep_partials(network, slot, unit->group, unit->kv_head, relative, set);
         return;
     }
     for (int32_t i = 0; i < set->count; i++) {
@@ -244,7 +268,14 @@ void rti_step_attention(rti_device *device, rti_slot *slot, int32_t layer, int32
         .out = set.local,
         .scratch = device->threads[thread].attention,
     };
-    for (int32_t unit = begin; unit < end; unit++) {
-        run_unit(device, slot, layer, thread, unit, &job, &set);
+    attention_unit units[2]; // this one and the next
+    bool found = unit_find(network, slot, layer, begin, &units[begin % 2]);
+    for (int32_t i = begin; i < end; i++) {
+        attention_unit *unit = &units[i % 2], *next = &units[(i + 1) % 2];
+        bool found_next = i + 1 < end && unit_find(network, slot, layer, i + 1, next);
+        if (found) {
+            run_unit(device, slot, layer, thread, unit, found_next ? next : NULL, &job, &set);
+        }
+        found = found_next;
     }
 }

@@ -95,7 +95,6 @@ ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) { return _mm512_dpbusd
 ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) { return vi_dot(sum, weights, quad); }
 ALWAYS_INLINE void vi_store_bytes(int8_t *p, vi a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
 ALWAYS_INLINE vi vi_right_signed(vi a, int n) { return _mm512_srai_epi32(a, (unsigned)n); }
-ALWAYS_INLINE void vi_store(int32_t *p, vi a) { _mm512_storeu_si512(p, a); }
 
 #elif defined(__AVX2__)
 
@@ -184,7 +183,6 @@ ALWAYS_INLINE void vi_store_bytes(int8_t *p, vi a) {
     _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(words, words));
 }
 ALWAYS_INLINE vi vi_right_signed(vi a, int n) { return _mm256_srai_epi32(a, n); }
-ALWAYS_INLINE void vi_store(int32_t *p, vi a) { _mm256_storeu_si256((__m256i *)p, a); }
 
 #else // portable C
 
@@ -272,7 +270,6 @@ ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) {
 ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) { return vi_dot(sum, weights, quad); }
 ALWAYS_INLINE void vi_store_bytes(int8_t *p, vi a) { EACH(p, (int8_t)a.i[n_]) }
 ALWAYS_INLINE vi vi_right_signed(vi a, int n) { EACH(a.i, a.i[n_] >> n) return a; }
-ALWAYS_INLINE void vi_store(int32_t *p, vi a) { memcpy(p, &a, sizeof a); }
 #undef EACH
 
 #endif
@@ -330,17 +327,28 @@ ALWAYS_INLINE float lanes_max(const vf v[PARTS])
 }
 #endif
 
+#if defined(__AVX2__)
 ALWAYS_INLINE int32_t lanes_integer_sum(const vi v[PARTS])
 {
-    int32_t lanes[16], sum = 0;
-    for (int p = 0; p < PARTS; p++) {
-        vi_store(lanes + p * LANES, v[p]);
-    }
+#if defined(__AVX512F__)
+    __m256i a = _mm256_add_epi32(_mm512_castsi512_si256(v[0]), _mm512_extracti64x4_epi64(v[0], 1));
+#else
+    __m256i a = _mm256_add_epi32(v[0], v[1]);
+#endif
+    __m128i b = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    b = _mm_add_epi32(b, _mm_shuffle_epi32(b, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(b, _mm_shuffle_epi32(b, 0xb1)));
+}
+#else
+ALWAYS_INLINE int32_t lanes_integer_sum(const vi v[PARTS])
+{
+    int32_t sum = 0;
     for (int i = 0; i < 16; i++) {
-        sum += lanes[i];
+        sum += v[0].i[i];
     }
     return sum;
 }
+#endif
 
 // e^x: 2^n * p(r), x = n ln 2 + r; p from the series, |r| <= 0.347, relative error about 1e-7. Held to [-87, 88].
 ALWAYS_INLINE vf vf_exp(vf x) {

@@ -331,6 +331,76 @@ static void test_a_lost_device_is_a_result(void **state)
     assert_null(model);
 }
 
+// ---------------------------------------------------------------------------------------------------------------------
+// Masked rows
+// ---------------------------------------------------------------------------------------------------------------------
+
+// The logits of two rows that allow few tokens each, in slices of 3: inside the masks the bits of the whole, and few units.
+static void check_masks(const setup *s, const rt_token *tokens, const uint32_t *first, const uint32_t *second, bool is_listed)
+{
+    const size_t vocab_size = (size_t)s->vocab_size;
+    float *whole = malloc(2 * vocab_size * sizeof *whole);
+    rt_sequence one, other;
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(rt_sequence_create(s->context, &one), RT_OK);
+        assert_int_equal(rt_sequence_create(s->context, &other), RT_OK);
+        rt_row rows[] = {{.sequence = one, .token = tokens[0]},
+                         {.sequence = one, .token = tokens[1], .wants_logits = true, .mask = round ? first : NULL},
+                         {.sequence = other, .token = tokens[2], .wants_logits = true, .mask = round ? second : NULL}};
+        rt_pass *pass;
+        rt_slice slice = {0};
+        const rt_slice_limit limit = {.cost = one_a_unit, .budget_ns = 3};
+        int32_t units = 0;
+        assert_int_equal(rt_pass_begin(s->context, rows, 3, &pass), RT_OK);
+        while (!rt_pass_is_done(pass)) {
+            assert_int_equal(rt_pass_plan(pass, &limit, &slice), RT_OK);
+            assert_int_equal(rt_pass_run(pass, &slice), RT_OK);
+            if (slice.parts[slice.part_count - 1].kind == RT_PART_LOGITS) units = slice.parts[slice.part_count - 1].unit_count;
+        }
+        const int32_t all = (s->vocab_size + 63) / 64 + 1; // and the norm
+        assert_int_equal(units < all, round && is_listed);
+        for (int32_t i = 0; i < 2; i++) {
+            const float *logits;
+            const uint32_t *mask = i ? second : first;
+            assert_int_equal(rt_pass_logits(pass, i + 1, &logits), RT_OK);
+            if (!round) memcpy(whole + (size_t)i * vocab_size, logits, vocab_size * sizeof *whole);
+            for (size_t id = 0; round && id < vocab_size; id++) {
+                const float expected = whole[(size_t)i * vocab_size + id];
+                if (mask && mask[id / 32] >> id % 32 & 1) assert_true(logits[id] == expected);
+                else assert_true(logits[id] == expected || logits[id] == -INFINITY);
+            }
+        }
+        rt_pass_abandon(pass);
+        rt_sequence_destroy(s->context, one);
+        rt_sequence_destroy(s->context, other);
+    }
+    free(whole);
+}
+
+static void test_masked_rows_have_the_same_bits(void **state)
+{
+    (void)state;
+    static const rt_token tokens[] = {5, 17, 40};
+    for (rt_isa isa = RT_ISA_SCALAR; isa <= RT_ISA_AMX; isa++) {
+        if (!rt_isa_supported(isa)) continue;
+        setup s = open_setup(FOLDER "llama3/model-q8_0.gguf", RT_BACKEND_CPU, isa, RT_PRECISION_FAST);
+        const size_t words = ((size_t)s.vocab_size + 31) / 32;
+        uint32_t *few = calloc(words, 4), *others = calloc(words, 4), *many = calloc(words, 4);
+        few[0] = 1u << 31;
+        few[words / 2] = 6;
+        others[0] = 1;
+        others[words - 1] = 1;
+        for (size_t i = 0; i < words; i++) many[i] = 0x00010001;
+        check_masks(&s, tokens, few, others, true);
+        check_masks(&s, tokens, few, many, false);
+        check_masks(&s, tokens, NULL, few, false); // a row without a mask wants everything
+        free(few);
+        free(others);
+        free(many);
+        close_setup(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_every_family_on_emulated_cuda),
         cmocka_unit_test(test_same_bits_on_the_cpu),
         cmocka_unit_test(test_same_bits_on_emulated_cuda),
+        cmocka_unit_test(test_masked_rows_have_the_same_bits),
         cmocka_unit_test(test_bad_passes_are_refused_and_change_nothing),
         cmocka_unit_test(test_a_lost_device_is_a_result),
     };

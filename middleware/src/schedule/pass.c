@@ -142,6 +142,13 @@ static bool begin_segment(builder *b, rpi_segment *segment)
     return true;
 }
 
+// The tokens whose logits a slot will look at, where a grammar says so before the pass begins.
+static const uint32_t *row_mask(const rpi_slot *slot)
+{
+    bool is_masked = slot->stage == RPI_STAGE_ARGUE || (slot->stage == RPI_STAGE_WRITE && !slot->native.between);
+    return is_masked && slot->mask_ready ? slot->mask : NULL;
+}
+
 // Adds what fits of one segment; false when the pass is full for this slot.
 static bool add_segment(builder *b, rpi_slot *slot, int32_t index, bool is_reading)
 {
@@ -161,7 +168,7 @@ static bool add_segment(builder *b, rpi_slot *slot, int32_t index, bool is_readi
     for (int32_t i = 0; i < rows; i++) {
         int32_t at = segment->done + i;
         bool wants = at >= segment->logits_from;
-        b->rows[pass->row_count++] = (rt_row){ segment->sequence, segment->tokens[at], wants };
+        b->rows[pass->row_count++] = (rt_row){ segment->sequence, segment->tokens[at], wants, wants ? row_mask(slot) : NULL };
         pass->logits_count += wants;
     }
     segment->in_flight = rows;

@@ -132,6 +132,7 @@ typedef struct rt_row {
     rt_sequence sequence;
     rt_token token;
     bool wants_logits;
+    const uint32_t *mask; // the tokens whose logits are wanted (see rt/grammar.h), read by rt_pass_begin only; NULL: all
 } rt_row;
 
 // What part of a layer a piece of work is. The unit of the cost table.
@@ -183,7 +184,8 @@ typedef struct rt_slice_limit {
 
 // Begins a pass. Reserves the key-value blocks its rows need (CONTEXT_FULL if there are none: nothing is changed then).
 // A sequence can have rows in one pass at a time (BUSY). BUSY also when max_passes are under way.
-// At most max_rows rows, max_logits_rows of them wanting logits.
+// At most max_rows rows, max_logits_rows of them wanting logits. Where every row that wants logits has a mask and few tokens
+// are allowed, only their part of the output matrix is computed (CPU): the same bits as ever, sooner.
 RT_API rt_result rt_pass_begin(rt_context *context, const rt_row *rows, int32_t row_count, rt_pass **pass);
 
 // The next slice: as many units of what follows as the limit allows. part_count 0: not even one unit fits (or the pass is
@@ -201,7 +203,8 @@ RT_API bool rt_pass_is_done(const rt_pass *pass);
 // Share of the pass's operations that has run, 0 to 1.
 RT_API float rt_pass_progress(const rt_pass *pass);
 
-// The logits of a row that wanted them, once the pass is done: vocab_size floats, valid until the pass ends.
+// The logits of a row that wanted them, once the pass is done: vocab_size floats, valid until the pass ends. Outside the
+// row's mask they are either the logits or -INFINITY.
 RT_API rt_result rt_pass_logits(rt_pass *pass, int32_t row, const float **logits);
 
 // Samples where the logits are (on a GPU only the token comes back).

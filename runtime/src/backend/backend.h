@@ -53,6 +53,7 @@ typedef struct rti_row {
     int32_t first_position;   // of the sequence, 0 unless it was moved
     const uint32_t *blocks;   // one entry a block from first_position's block on; valid until the pass ends
     int32_t logits_row;       // where its logits go, -1: not wanted
+    const uint32_t *mask;     // tokens whose logits are wanted, NULL: all; read by pass_begin only. More may be computed
 } rti_row;
 
 typedef struct rti_pass_input {

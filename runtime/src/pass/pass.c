@@ -114,6 +114,7 @@ static void fill_rows(rt_pass *pass, const rt_row *rows, int32_t row_count)
             .first_position = sequence->start,
             .blocks = sequence->blocks,
             .logits_row = rows[i].wants_logits ? pass->logits_count++ : -1,
+            .mask = rows[i].mask,
         };
         sequence->pass = pass->slot;
     }

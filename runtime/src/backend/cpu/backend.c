@@ -45,6 +45,7 @@ static rt_result pass_begin(rti_device *device, int32_t index, const rti_pass_in
         }
     }
     rti_attention_group(slot, device->weights->network);
+    rti_panels_choose(device, slot);
     slot->active = true;
     return RT_OK;
 }

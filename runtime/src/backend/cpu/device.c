@@ -33,6 +33,7 @@ static void place_slot(rti_arena *arena, const rti_device *device, rti_slot *slo
     }
     slot->rows = rti_arena_take(arena, row_count, sizeof(rti_row));
     slot->logits_source = rti_arena_take(arena, (size_t)def->max_logits_rows, sizeof(int32_t));
+    slot->panels = rti_arena_take(arena, (size_t)device->vocabulary / RTI_PANEL_ROWS, sizeof(int32_t));
     slot->groups = rti_arena_take(arena, row_count, sizeof(rti_row_group));
     slot->x = rti_arena_take(arena, row_count * (size_t)device->hidden, sizeof(float));
     place_act(arena, device->weights, &slot->input, rows, RTI_MAX(device->hidden, device->attention_width), true);

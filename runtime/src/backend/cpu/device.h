@@ -22,6 +22,8 @@ typedef struct rti_slot {
     int32_t row_count, logits_count, group_count;
     rti_row *rows;
     int32_t *logits_source; // row of each logits row
+    int32_t *panels;        // of the output matrix that masks leave, ascending
+    int32_t panel_count;    // 0: all, in order
     rti_row_group *groups;
     int64_t context;        // positions attended to, all rows
     float *x;               // [row][hidden]: the residual stream
@@ -90,6 +92,9 @@ void rti_kv_write_value(const rti_device *device, const rti_row *row, int32_t la
 rt_result rti_block_copy_cpu(rti_device *device, uint32_t to, uint32_t from);
 rt_result rti_block_read_cpu(rti_device *device, uint32_t block, void *bytes);
 rt_result rti_block_write_cpu(rti_device *device, uint32_t block, const void *bytes);
+
+// Which panels of the output matrix the rows' masks leave; after the rows are set.
+void rti_panels_choose(const rti_device *device, rti_slot *slot);
 
 // A part's work in steps, one after another; the units of a part are those of its steps in order.
 typedef enum rti_step {

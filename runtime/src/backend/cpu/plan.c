@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "backend/cpu/device.h"
 
+#include <string.h>
+
 static int32_t divide_up(int32_t a, int32_t b)
 {
     return (a + b - 1) / b;
@@ -18,9 +20,48 @@ int32_t rti_tile_rows(const rti_slot *slot, int32_t rows, int32_t columns, int32
     return RTI_MIN(tile, RTI_MAX(rows, 1));
 }
 
+// Half of the output matrix and more is read in order: that is no slower, and no list is made.
+void rti_panels_choose(const rti_device *device, rti_slot *slot)
+{
+    const int32_t all = device->weights->output.panels, words = divide_up(device->weights->network->vocab_size, 32);
+    int32_t marked = 0, count = 0;
+    slot->panel_count = 0;
+    memset(slot->panels, 0, (size_t)all * sizeof *slot->panels);
+    for (int32_t i = 0; i < slot->logits_count; i++) {
+        const uint32_t *mask = slot->rows[slot->logits_source[i]].mask;
+        for (int32_t w = 0; mask && w < words; w++) {
+            for (int32_t half = 0; half < 2; half++) {
+                if (mask[w] >> (16 * half) & 0xffff && !slot->panels[2 * w + half]) {
+                    slot->panels[2 * w + half] = 1;
+                    marked++;
+                }
+            }
+        }
+        if (!mask || marked > all / 2) {
+            return;
+        }
+    }
+    for (int32_t p = 0; p < all; p++) {
+        if (slot->panels[p]) {
+            slot->panels[count++] = p;
+        }
+    }
+    slot->panel_count = count;
+}
+
 static int32_t matrix_units(const rti_slot *slot, int32_t rows, const rti_packed *m, int32_t width)
 {
     return divide_up(m->rows, width) * divide_up(rows, rti_tile_rows(slot, rows, m->columns, width));
+}
+
+// Units of the output matrix: panels in order, or those of the list.
+static int32_t logits_units(const rti_slot *slot, const rti_packed *m)
+{
+    if (slot->panel_count == 0) {
+        return matrix_units(slot, slot->logits_count, m, RTI_TILE_WIDTH);
+    }
+    return divide_up(slot->panel_count, RTI_TILE_WIDTH / RTI_PANEL_ROWS) *
+           divide_up(slot->logits_count, rti_tile_rows(slot, slot->logits_count, m->columns, RTI_TILE_WIDTH));
 }
 
 static void add_step(rti_plan *plan, rti_step step, int32_t units)
@@ -69,7 +110,7 @@ rti_plan rti_plan_part(const rti_device *device, const rti_slot *slot, rt_part_k
     case RT_PART_LOGITS:
         if (slot->logits_count > 0) {
             add_step(&plan, RTI_STEP_NORM, divide_up(slot->logits_count, 8));
-            add_step(&plan, RTI_STEP_LOGITS, matrix_units(slot, slot->logits_count, &device->weights->output, RTI_TILE_WIDTH));
+            add_step(&plan, RTI_STEP_LOGITS, logits_units(slot, &device->weights->output));
         }
         break;
     default: break;
@@ -136,7 +177,13 @@ static void count_step(const rti_device *device, const rti_slot *slot, rt_part *
         }
         count_matrix(&bytes, &operations, &l->up, part->rows);
         break;
-    case RTI_STEP_LOGITS: count_matrix(&bytes, &operations, &weights->output, part->rows); break;
+    case RTI_STEP_LOGITS:
+        count_matrix(&bytes, &operations, &weights->output, part->rows);
+        if (slot->panel_count > 0) {
+            bytes = bytes * (uint64_t)slot->panel_count / (uint64_t)weights->output.panels;
+            operations = operations * (uint64_t)slot->panel_count / (uint64_t)weights->output.panels;
+        }
+        break;
     }
     add_share(part, bytes, operations, begin, end, units);
 }

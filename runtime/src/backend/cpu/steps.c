@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "backend/cpu/device.h"
 
+#include <math.h>
 #include <string.h>
 
 // A matrix unit: output rows [first, first + width) for activation rows [row, row + count).
@@ -82,6 +83,12 @@ static void run_norm(rti_device *device, rti_slot *slot, rt_part_kind kind, int3
         weights->kernels->norm(network->norm, slot->x + (size_t)from * (size_t)device->hidden, weight, bias, network->hidden_size,
                                device->hidden, network->norm_epsilon, act_values(&slot->input, r));
         round_row(weights, role, &slot->input, r, 0, device->hidden);
+        if (kind == RT_PART_LOGITS && slot->panel_count > 0) {
+            float *logits = slot->logits + (size_t)r * (size_t)device->vocabulary;
+            for (int32_t i = 0; i < device->vocabulary; i++) {
+                logits[i] = -INFINITY;
+            }
+        }
     }
 }
 
@@ -206,8 +213,33 @@ static void run_up(rti_device *device, rti_slot *slot, int32_t layer, int32_t th
     }
 }
 
+// The panels that masks leave, one by one. The others' logits were set to -INFINITY with the norm.
+static void run_listed_logits(rti_device *device, rti_slot *slot, int32_t begin, int32_t end)
+{
+    const rti_weights *weights = device->weights;
+    const rti_packed *m = &weights->output;
+    const float cap = weights->network->logits_softcap;
+    const int32_t group = RTI_TILE_WIDTH / RTI_PANEL_ROWS;
+    const int32_t tile_rows = rti_tile_rows(slot, slot->logits_count, m->columns, RTI_TILE_WIDTH);
+    for (int32_t unit = begin; unit < end; unit++) {
+        const tile listed = tile_at(unit, group, slot->panel_count, slot->logits_count, tile_rows);
+        for (int32_t i = listed.first; i < listed.first + listed.width; i++) {
+            const tile t = {slot->panels[i] * RTI_PANEL_ROWS, RTI_PANEL_ROWS, listed.row, listed.count};
+            float *out = slot->logits + (size_t)t.row * (size_t)device->vocabulary + (size_t)t.first;
+            multiply(weights, m, RTI_ROLE_LOGITS, &slot->input, t, out, (size_t)device->vocabulary);
+            for (int32_t r = 0; r < t.count && cap != 0.0f; r++) {
+                weights->kernels->softcap(out + (size_t)r * (size_t)device->vocabulary, RTI_PANEL_ROWS, cap);
+            }
+        }
+    }
+}
+
 static void run_logits(rti_device *device, rti_slot *slot, int32_t begin, int32_t end)
 {
+    if (slot->panel_count > 0) {
+        run_listed_logits(device, slot, begin, end);
+        return;
+    }
     const rti_weights *weights = device->weights;
     const rti_packed *m = &weights->output;
     const float cap = weights->network->logits_softcap;

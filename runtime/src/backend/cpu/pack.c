@@ -17,18 +17,43 @@ static uint16_t read_half(const uint8_t *p)
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
-static void low_high(uint8_t *q, const uint8_t *bytes)
+// (in[i] >> shift & mask) << left, eight bytes at a time. The mask keeps out what neighbours shift in.
+static void take_bits(uint8_t *q, const uint8_t *in, int count, int shift, uint8_t mask, int left)
 {
-    for (int i = 0; i < 16; i++) {
-        q[i] = bytes[i] & 15;
-        q[i + 16] = bytes[i] >> 4;
+    for (int i = 0; i < count; i += 8) {
+        uint64_t word;
+        memcpy(&word, in + i, sizeof word);
+        word = (word >> shift & mask * UINT64_C(0x0101010101010101)) << left;
+        memcpy(q + i, &word, sizeof word);
     }
 }
 
+static void add_bits(uint8_t *q, const uint8_t *in, int shift, uint8_t mask, int left)
+{
+    for (int i = 0; i < RTI_BLOCK_COLUMNS; i += 8) {
+        uint64_t word, bits;
+        memcpy(&word, q + i, sizeof word);
+        memcpy(&bits, in + i, sizeof bits);
+        word |= (bits >> shift & mask * UINT64_C(0x0101010101010101)) << left;
+        memcpy(q + i, &word, sizeof word);
+    }
+}
+
+static void low_high(uint8_t *q, const uint8_t *bytes)
+{
+    take_bits(q, bytes, 16, 0, 15, 0);
+    take_bits(q + 16, bytes, 16, 4, 15, 0);
+}
+
+// Bit i of four bytes belongs to column i.
 static void fifth_bits(uint8_t *q, const uint8_t *bits)
 {
-    for (int i = 0; i < 32; i++) {
-        q[i] |= (uint8_t)((bits[i / 8] >> (i % 8) & 1) << 4);
+    for (int i = 0; i < 4; i++) {
+        uint64_t word, each = bits[i] * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+        each = (each + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 3 & UINT64_C(0x1010101010101010); // a bit set anywhere in a byte
+        memcpy(&word, q + 8 * i, sizeof word);
+        word |= each;
+        memcpy(q + 8 * i, &word, sizeof word);
     }
 }
 
@@ -47,9 +72,7 @@ static void k_scale(const uint8_t *s, int j, uint8_t *scale, uint8_t *minimum)
 static void read_q2_k(const uint8_t *super, int j, pack_block *b)
 {
     const uint8_t *scales = super + 2 * j, *q = super + 16 + 32 * (j / 4);
-    for (int i = 0; i < 32; i++) {
-        b->q[i] = q[i] >> (2 * (j % 4)) & 3;
-    }
+    take_bits(b->q, q, 32, 2 * (j % 4), 3, 0);
     for (int h = 0; h < 2; h++) {
         b->scale_byte[h] = scales[h] & 15;
         b->minimum_byte[h] = scales[h] >> 4;
@@ -61,9 +84,8 @@ static void read_q2_k(const uint8_t *super, int j, pack_block *b)
 static void read_q3_k(const uint8_t *super, int j, pack_block *b)
 {
     const uint8_t *q = super + 32 + 32 * (j / 4), *scales = super + 96;
-    for (int i = 0; i < 32; i++) {
-        b->q[i] = (uint8_t)((q[i] >> (2 * (j % 4)) & 3) | (super[i] >> j & 1) << 2);
-    }
+    take_bits(b->q, q, 32, 2 * (j % 4), 3, 0);
+    add_bits(b->q, super, j, 1, 2);
     for (int h = 0; h < 2; h++) {
         int n = 2 * j + h;
         int low = n < 8 ? scales[n] & 15 : scales[n - 8] >> 4;
@@ -75,9 +97,7 @@ static void read_q3_k(const uint8_t *super, int j, pack_block *b)
 
 static void read_q4_k(const uint8_t *super, int j, const uint8_t *q, pack_block *b)
 {
-    for (int i = 0; i < 32; i++) {
-        b->q[i] = j % 2 ? q[32 * (j / 2) + i] >> 4 : q[32 * (j / 2) + i] & 15;
-    }
+    take_bits(b->q, q + 32 * (j / 2), 32, 4 * (j % 2), 15, 0);
     b->d = read_half(super);
     b->m = read_half(super + 2);
     k_scale(super + 4, j, &b->scale_byte[0], &b->minimum_byte[0]);
@@ -86,10 +106,8 @@ static void read_q4_k(const uint8_t *super, int j, const uint8_t *q, pack_block 
 static void read_q6_k(const uint8_t *super, int j, pack_block *b)
 {
     const uint8_t *low = super + 64 * (j / 4) + 32 * (j % 2), *high = super + 128 + 32 * (j / 4);
-    for (int i = 0; i < 32; i++) {
-        int l = j % 4 < 2 ? low[i] & 15 : low[i] >> 4;
-        b->q[i] = (uint8_t)(l | (high[i] >> (2 * (j % 4)) & 3) << 4);
-    }
+    take_bits(b->q, low, 32, j % 4 < 2 ? 0 : 4, 15, 0);
+    add_bits(b->q, high, 2 * (j % 4), 3, 4);
     b->scale_byte[0] = super[192 + 2 * j];
     b->scale_byte[1] = super[193 + 2 * j];
     b->d = read_half(super + 208);
@@ -113,13 +131,9 @@ static float power_of_two_scale(uint8_t e)
     return value;
 }
 
-// Block `block` of a row that begins at `row`.
-static void read_block(rti_type type, const uint8_t *row, int32_t block, pack_block *b)
+// 32 columns of a block of the file's: its part j, where it holds more.
+static inline __attribute__((always_inline)) void read_block(rti_type type, const uint8_t *p, int j, pack_block *b)
 {
-    const rti_type_info *info = rti_type_find((uint32_t)type);
-    int32_t per = info->block_values / RTI_BLOCK_COLUMNS;
-    const uint8_t *p = row + (size_t)(block / per) * (size_t)info->block_bytes;
-    int j = block % per;
     switch (type) {
     case RTI_TYPE_Q4_0:
     case RTI_TYPE_IQ4_NL:
@@ -153,9 +167,7 @@ static void read_block(rti_type type, const uint8_t *row, int32_t block, pack_bl
     case RTI_TYPE_Q4_K: read_q4_k(p, j, p + 16, b); break;
     case RTI_TYPE_Q5_K:
         read_q4_k(p, j, p + 48, b);
-        for (int i = 0; i < 32; i++) {
-            b->q[i] |= (uint8_t)((p[16 + i] >> j & 1) << 4);
-        }
+        add_bits(b->q, p + 16, j, 1, 4);
         break;
     case RTI_TYPE_Q6_K: read_q6_k(p, j, b); break;
     case RTI_TYPE_IQ4_XS: read_iq4_xs(p, j, b); break;
@@ -167,10 +179,11 @@ static void read_block(rti_type type, const uint8_t *row, int32_t block, pack_bl
     }
 }
 
-static void write_scales(const rti_form *form, uint8_t *header, int lane, int within, const pack_block *b)
+static inline __attribute__((always_inline)) void write_scales(rti_scales scales, uint8_t *header, int lane, int within,
+                                                               const pack_block *b)
 {
     uint16_t *halves = (uint16_t *)(void *)header;
-    switch (form->scales) {
+    switch (scales) {
     case RTI_SCALES_HALF: halves[within * 16 + lane] = b->d; break;
     case RTI_SCALES_HALF_MINIMUM:
         halves[lane] = b->d;
@@ -204,82 +217,147 @@ static void write_scales(const rti_form *form, uint8_t *header, int lane, int wi
     }
 }
 
-// Adds bits to four neighbouring bytes at once.
-static void put_bits(uint8_t *at, uint32_t bits)
+static void put_word(uint8_t *values, int vector, int lane, uint32_t word)
 {
-    uint32_t word;
-    memcpy(&word, at, sizeof word);
-    word |= bits;
-    memcpy(at, &word, sizeof word);
+    memcpy(values + vector * 64 + lane * 4, &word, sizeof word);
 }
 
-static void write_values(const rti_form *form, uint8_t *values, int lane, const uint8_t *q)
+static inline __attribute__((always_inline)) void write_values(rti_bits bits, uint8_t *values, int lane, const uint8_t *q)
 {
-    for (int quad = 0; quad < RTI_BLOCK_COLUMNS / 4; quad++) {
-        uint32_t four;
-        memcpy(&four, q + 4 * quad, sizeof four);
-        if (form->bits == RTI_BITS_8) {
-            memcpy(values + quad * 64 + lane * 4, &four, sizeof four);
-            continue;
+    uint32_t quads[RTI_BLOCK_COLUMNS / 4], upper[2] = {0, 0};
+    memcpy(quads, q, sizeof quads);
+    if (bits == RTI_BITS_8) {
+        for (int i = 0; i < 8; i++) {
+            put_word(values, i, lane, quads[i]);
         }
-        put_bits(values + quad % 4 * 64 + lane * 4, (four & 0x0f0f0f0fu) << (quad / 4 * 4));
-        if (form->bits == RTI_BITS_5) {
-            put_bits(values + 256 + lane * 4, (four >> 4 & 0x01010101u) << quad);
-        } else if (form->bits == RTI_BITS_6) {
-            put_bits(values + 256 + quad / 4 * 64 + lane * 4, (four >> 4 & 0x03030303u) << (2 * (quad % 4)));
+        return;
+    }
+    for (int i = 0; i < 4; i++) {
+        put_word(values, i, lane, (quads[i] & 0x0f0f0f0fu) | (quads[i + 4] & 0x0f0f0f0fu) << 4);
+    }
+    if (bits == RTI_BITS_5) {
+        for (int i = 0; i < 8; i++) {
+            upper[0] |= (quads[i] >> 4 & 0x01010101u) << i;
+        }
+        put_word(values, 4, lane, upper[0]);
+    } else if (bits == RTI_BITS_6) {
+        for (int i = 0; i < 8; i++) {
+            upper[i / 4] |= (quads[i] >> 4 & 0x03030303u) << (2 * (i % 4));
+        }
+        put_word(values, 4, lane, upper[0]);
+        put_word(values, 5, lane, upper[1]);
+    }
+}
+
+// A panel whose rows begin at `in`, `row_bytes` apart: header after header, so that what is written follows on. Everything
+// up to `scales` is known when this is compiled.
+static inline __attribute__((always_inline)) void pack_panel(rti_type type, rti_bits bits, rti_scales scales, const rti_packed *packed,
+                                                             const rti_type_info *info, uint8_t *out, const uint8_t *in,
+                                                             size_t row_bytes, int rows)
+{
+    const rti_form *form = packed->form;
+    const int32_t per = info->block_values / RTI_BLOCK_COLUMNS;
+    const size_t group_bytes = (size_t)form->header_bytes + (size_t)form->group * (size_t)form->block_bytes;
+    for (int32_t first = 0; first < packed->blocks; first += form->group, out += group_bytes) {
+        const int32_t count = RTI_MIN(form->group, packed->blocks - first);
+        memset(out, 0, (size_t)form->header_bytes); // what pads it too
+        for (int lane = 0; lane < rows; lane++) {
+            const uint8_t *row = in + (size_t)lane * row_bytes;
+            for (int32_t i = 0; i < count; i++) {
+                pack_block b = {.d = 0};
+                read_block(type, row + (size_t)((first + i) / per) * (size_t)info->block_bytes, (first + i) % per, &b);
+                write_scales(scales, out, lane, i, &b);
+                write_values(bits, out + form->header_bytes + (size_t)i * (size_t)form->block_bytes, lane, b.q);
+            }
         }
     }
+}
+
+static void pack_integer_panel(const rti_packed *packed, const rti_matrix *matrix, int32_t panel)
+{
+    const rti_type_info *info = rti_type_find((uint32_t)matrix->type);
+    const size_t row_bytes = (size_t)matrix->columns / (size_t)info->block_values * (size_t)info->block_bytes;
+    const int rows = RTI_MIN(RTI_PANEL_ROWS, matrix->rows - panel * RTI_PANEL_ROWS);
+    const uint8_t *in = (const uint8_t *)matrix->data + (size_t)panel * RTI_PANEL_ROWS * row_bytes;
+    uint8_t *out = packed->data + (size_t)panel * packed->panel_bytes;
+    if (rows < RTI_PANEL_ROWS || packed->blocks % packed->form->group != 0) {
+        memset(out, 0, packed->panel_bytes); // else everything is written
+    }
+    switch (matrix->type) {
+#define PACK_CASE(type, bits, scales) \
+    case type: pack_panel(type, bits, scales, packed, info, out, in, row_bytes, rows); break;
+        PACK_CASE(RTI_TYPE_Q4_0, RTI_BITS_4, RTI_SCALES_HALF)
+        PACK_CASE(RTI_TYPE_Q4_1, RTI_BITS_4, RTI_SCALES_HALF_MINIMUM)
+        PACK_CASE(RTI_TYPE_Q5_0, RTI_BITS_5, RTI_SCALES_HALF)
+        PACK_CASE(RTI_TYPE_Q5_1, RTI_BITS_5, RTI_SCALES_HALF_MINIMUM)
+        PACK_CASE(RTI_TYPE_Q8_0, RTI_BITS_8, RTI_SCALES_HALF)
+        PACK_CASE(RTI_TYPE_Q2_K, RTI_BITS_4, RTI_SCALES_K16_MINIMUM)
+        PACK_CASE(RTI_TYPE_Q3_K, RTI_BITS_4, RTI_SCALES_K16)
+        PACK_CASE(RTI_TYPE_Q4_K, RTI_BITS_4, RTI_SCALES_K32_MINIMUM)
+        PACK_CASE(RTI_TYPE_Q5_K, RTI_BITS_5, RTI_SCALES_K32_MINIMUM)
+        PACK_CASE(RTI_TYPE_Q6_K, RTI_BITS_6, RTI_SCALES_K16)
+        PACK_CASE(RTI_TYPE_IQ4_NL, RTI_BITS_TABLE, RTI_SCALES_HALF)
+        PACK_CASE(RTI_TYPE_IQ4_XS, RTI_BITS_TABLE, RTI_SCALES_K32)
+        PACK_CASE(RTI_TYPE_MXFP4, RTI_BITS_TABLE, RTI_SCALES_FLOAT)
+#undef PACK_CASE
+    default: break;
+    }
+}
+
+// out[column * 16 + lane] = in[lane][column], a block of columns at a time.
+#define DEFINE_TURN(name, element)                                                                                      \
+    static void name(uint8_t *out, const uint8_t *in, size_t row_bytes, int rows, int32_t columns)                      \
+    {                                                                                                                   \
+        element turned[RTI_BLOCK_COLUMNS * RTI_PANEL_ROWS] = {0}, row[RTI_BLOCK_COLUMNS];                               \
+        for (int32_t first = 0; first < columns; first += RTI_BLOCK_COLUMNS) {                                          \
+            const int32_t count = RTI_MIN(RTI_BLOCK_COLUMNS, columns - first);                                          \
+            for (int lane = 0; lane < rows; lane++) {                                                                   \
+                memcpy(row, in + (size_t)lane * row_bytes + (size_t)first * sizeof(element), (size_t)count * sizeof(element)); \
+                for (int32_t k = 0; k < count; k++) {                                                                   \
+                    turned[k * RTI_PANEL_ROWS + lane] = row[k];                                                         \
+                }                                                                                                       \
+            }                                                                                                           \
+            memcpy(out + (size_t)first * RTI_PANEL_ROWS * sizeof(element), turned, (size_t)count * RTI_PANEL_ROWS * sizeof(element)); \
+        }                                                                                                               \
+    }
+DEFINE_TURN(turn_bytes, uint8_t)
+DEFINE_TURN(turn_halves, uint16_t)
+DEFINE_TURN(turn_words, uint32_t)
+
+// No value that is not a number: FP8's has all bits but the sign.
+static bool are_numbers(const uint8_t *in, size_t count)
+{
+    uint8_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        found |= (uint8_t)((in[i] & 0x7f) + 1); // 0x80 only there
+    }
+    return !(found & 0x80);
 }
 
 static bool pack_float_panel(const rti_packed *packed, const rti_matrix *matrix, int32_t panel)
 {
     const rti_type_info *info = rti_type_find((uint32_t)matrix->type);
-    size_t size = (size_t)info->block_bytes;
+    const size_t row_bytes = (size_t)matrix->columns * (size_t)info->block_bytes;
+    const int rows = RTI_MIN(RTI_PANEL_ROWS, matrix->rows - panel * RTI_PANEL_ROWS);
+    const uint8_t *in = (const uint8_t *)matrix->data + (size_t)panel * RTI_PANEL_ROWS * row_bytes;
     uint8_t *out = packed->data + (size_t)panel * packed->panel_bytes;
-    memset(out, 0, packed->panel_bytes);
-    for (int lane = 0; lane < RTI_PANEL_ROWS; lane++) {
-        int32_t row = panel * RTI_PANEL_ROWS + lane;
-        if (row >= matrix->rows) {
-            break;
-        }
-        const uint8_t *in = (const uint8_t *)matrix->data + (size_t)row * (size_t)matrix->columns * size;
-        for (int32_t k = 0; k < matrix->columns; k++) {
-            memcpy(out + ((size_t)k * RTI_PANEL_ROWS + (size_t)lane) * size, in + (size_t)k * size, size);
-            if (matrix->type == RTI_TYPE_F8_E4M3 && (in[k] & 0x7f) == 0x7f) {
-                return false;
-            }
-        }
+    const size_t used = (size_t)matrix->columns * RTI_PANEL_ROWS * (size_t)info->block_bytes;
+    memset(out + used, 0, packed->panel_bytes - used);
+    switch (info->block_bytes) {
+    case 1: turn_bytes(out, in, row_bytes, rows, matrix->columns); break;
+    case 2: turn_halves(out, in, row_bytes, rows, matrix->columns); break;
+    default: turn_words(out, in, row_bytes, rows, matrix->columns); break;
     }
-    return true;
+    return matrix->type != RTI_TYPE_F8_E4M3 || are_numbers(in, (size_t)rows * row_bytes);
 }
 
 bool rti_pack_panels(const rti_packed *packed, const rti_matrix *matrix, int32_t begin, int32_t end)
 {
-    const rti_form *form = packed->form;
-    const rti_type_info *info = rti_type_find((uint32_t)matrix->type);
     for (int32_t panel = begin; panel < end; panel++) {
-        if (form->bits == RTI_BITS_FLOAT) {
-            if (!pack_float_panel(packed, matrix, panel)) {
-                return false;
-            }
-            continue;
-        }
-        memset(packed->data + (size_t)panel * packed->panel_bytes, 0, packed->panel_bytes);
-        size_t row_bytes = (size_t)matrix->columns / (size_t)info->block_values * (size_t)info->block_bytes;
-        for (int lane = 0; lane < RTI_PANEL_ROWS; lane++) {
-            int32_t row = panel * RTI_PANEL_ROWS + lane;
-            if (row >= matrix->rows) {
-                break;
-            }
-            const uint8_t *in = (const uint8_t *)matrix->data + (size_t)row * row_bytes;
-            for (int32_t block = 0; block < packed->blocks; block++) {
-                uint8_t *header = (uint8_t *)(uintptr_t)rti_packed_header(packed, panel, block);
-                int within = block % form->group;
-                pack_block b = {0};
-                read_block(matrix->type, in, block, &b);
-                write_scales(form, header, lane, within, &b);
-                write_values(form, header + form->header_bytes + (size_t)within * (size_t)form->block_bytes, lane, b.q);
-            }
+        if (packed->form->bits != RTI_BITS_FLOAT) {
+            pack_integer_panel(packed, matrix, panel);
+        } else if (!pack_float_panel(packed, matrix, panel)) {
+            return false;
         }
     }
     return true;

@@ -17,7 +17,7 @@ static const uint32_t MOST_CUT_US = 2000;
 
 // Of the time that turns in focus take this share goes to all others, a slice at a time: a focus that never ends must not
 // silence everybody else. Little enough not to be noticed.
-static const double RELIEF_SHARE = 0.04, RELIEF_NS = 200e3, MOST_DEBT_NS = 400e3;
+static const double RELIEF_SHARE = 0.03, RELIEF_NS = 200e3, MOST_DEBT_NS = 400e3;
 
 typedef struct run {
     rp_world *world;

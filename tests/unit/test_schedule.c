@@ -260,6 +260,39 @@ static void test_focus_goes_first(void **state)
     rp_world_destroy(world);
 }
 
+// Frames until the first word of a focus turn, beside a crowd that has waited for half a minute.
+static int32_t frames_to_first_word(int32_t crowd)
+{
+    rp_world *world = create_world(4, 64);
+    for (int32_t i = 0; i < crowd; i++)
+        say(world, create_character(world, i, 48, false), RP_PRIORITY_AMBIENT, 0);
+    rp_event event;
+    for (int32_t i = 0; i < 40 && crowd > 0; i++) {
+        rp_world_update(world, 300);
+        while (rp_world_next_event(world, &event)) {
+        }
+        ticks += 1000000000;
+    }
+    rp_turn_id focus = say(world, create_character(world, 100, 12, false), RP_PRIORITY_FOCUS, 0);
+    int32_t frames = 0;
+    for (bool spoke = false; !spoke && frames < 10000; frames++) {
+        assert_int_equal(rp_world_update(world, 300), RT_OK);
+        while (rp_world_next_event(world, &event))
+            spoke = spoke || (event.kind == RP_EVENT_TEXT && RP_ID_EQUAL(event.turn, focus));
+    }
+    rp_world_destroy(world);
+    return frames;
+}
+
+static void test_a_crowd_does_not_delay_focus(void **state)
+{
+    (void)state;
+    int32_t alone = frames_to_first_word(0), in_crowd = frames_to_first_word(24);
+    assert_true(alone > 0 && alone < 10000);
+    if (in_crowd > alone + alone / 3 + 2)
+        fail_msg("%d frames instead of %d", (int)in_crowd, (int)alone);
+}
+
 static void test_deadlines_go_first_in_a_class(void **state)
 {
     (void)state;
@@ -424,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_unseen_cells_borrow),
         cmocka_unit_test(test_chores_are_learned),
         cmocka_unit_test(test_focus_goes_first),
+        cmocka_unit_test(test_a_crowd_does_not_delay_focus),
         cmocka_unit_test(test_deadlines_go_first_in_a_class),
         cmocka_unit_test(test_nothing_starves),
         cmocka_unit_test(test_budget_is_kept),

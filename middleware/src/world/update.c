@@ -3,8 +3,9 @@
 #include "world/world.h"
 
 // Kept free at the end: for leaving, and for what the system does to the last pieces (timer interrupts take a busy core
-// 20 to 120 microseconds). How much is learned, as the time that all but one of a hundred updates stay within.
-static const double LEAST_RESERVE_NS = 2e3, MOST_RESERVE_NS = 100e3, RESERVE_STEP_NS = 4e3, LATE_SHARE = 0.01;
+// 20 to 120 microseconds). How much is learned: a late update adds half of what it was late by, each that is not takes a
+// little away, so that it settles where some of a thousand are late.
+static const double LEAST_RESERVE_NS = 2e3, MOST_RESERVE_NS = 300e3, LATE_MOST_NS = 60e3, RESERVE_DECAY_NS = 50;
 static const double MOST_RESERVED = 0.04; // of the budget
 
 static uint64_t reserve_of(const rp_world *world, uint64_t budget_ns)
@@ -18,8 +19,8 @@ static void learn_reserve(rp_world *world, uint64_t used_ns, uint64_t budget_ns)
     rpi_scheduler *scheduler = &world->scheduler;
     if (!scheduler->refused)
         return; // it ended because there was nothing left to do
-    bool late = used_ns > budget_ns - reserve_of(world, budget_ns) + (uint64_t)scheduler->reserve_ns;
-    scheduler->reserve_ns += RESERVE_STEP_NS * (late ? 1 - LATE_SHARE : -LATE_SHARE);
+    double late_ns = (double)used_ns + (double)reserve_of(world, budget_ns) - (double)budget_ns - scheduler->reserve_ns;
+    scheduler->reserve_ns += late_ns > 0 ? RPI_MIN(late_ns, LATE_MOST_NS) / 2 : -RESERVE_DECAY_NS;
     scheduler->reserve_ns = RPI_MIN(RPI_MAX(scheduler->reserve_ns, LEAST_RESERVE_NS), MOST_RESERVE_NS);
 }
 

@@ -189,9 +189,15 @@ static inline void close_stage(stage *s)
     s->world = NULL;
 }
 
+// The slot that is kept for whoever the player talks to: where every turn of these tests is served.
+static inline rpi_slot *focus_slot(const stage *s)
+{
+    return &s->world->slots[s->world->slot_count - 1];
+}
+
 static inline const char *last_prompt(const stage *s)
 {
-    return s->world->slots[0].prompt.text;
+    return focus_slot(s)->prompt.text;
 }
 
 static inline void check_drink(const char *arguments)

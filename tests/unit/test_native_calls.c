@@ -148,7 +148,7 @@ static void test_exact_exchanges(void **state)
             assert_int_equal(id[seen++ % 9], text[at]); // the result answers this call
         }
         // Control tokens stand only where the format has them: the result's words are text.
-        const rp_prompt *prompt = &s.world->slots[0].prompt;
+        const rp_prompt *prompt = &focus_slot(&s)->prompt;
         rt_token trigger = rt_tokenizer_special(rt_model_tokenizer(model), "[TOOL_CALLS]");
         int32_t triggers = 0;
         for (size_t at = 0; at < prompt->count; at++)
@@ -249,7 +249,7 @@ static void test_several_calls_in_one_reply(void **state)
     rp_tool_def tool = drink_tool(&s);
     open_stage(&s, "mistral-v3-tekken", "M", 2, &tool, 1);
     rp_character_say(s.world, s.marta, &(rp_say){ .text = "Two!" }, NULL);
-    rpi_slot *slot = &s.world->slots[0];
+    rpi_slot *slot = focus_slot(&s);
     while (slot->stage != RPI_STAGE_SPEAK)
         assert_int_equal(rp_world_update(s.world, 1), RT_OK);
     while (slot->passes > 0)

@@ -51,7 +51,7 @@ static void test_malformed_tails(void **state)
         rp_tool_def tool = drink_tool(&s);
         open_stage(&s, styles[tails[i].style].format, "T", 1, &tool, 1);
         rp_character_say(s.world, s.marta, &(rp_say){ .text = "Go on." }, NULL);
-        rpi_slot *slot = &s.world->slots[0];
+        rpi_slot *slot = focus_slot(&s);
         while (slot->stage != RPI_STAGE_SPEAK || slot->passes > 0)
             assert_int_equal(rp_world_update(s.world, 1), RT_OK);
         rpi_buffer_clear(&slot->arguments);

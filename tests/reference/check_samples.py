@@ -46,8 +46,8 @@ def main():
         out = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     schemas = {record["id"]: record["schema"] for record in records}
     counts, validators = collections.Counter(), {}
-    for line in out.decode("utf-8").splitlines():
-        sample = json.loads(line)
+    samples = [json.loads(line) for line in out.decode("utf-8").split("\n") if line]  # (U+2028 ends no line)
+    for sample in samples:
         if not sample["finished"]:
             counts["stopped by the limit" if sample["tokens"] == args.tokens else "STOPPED OTHERWISE"] += 1
             continue
@@ -63,7 +63,7 @@ def main():
         if errors:
             counts["INVALID"] += 1
             print("INVALID", name, sample["text"][:300], str(errors[0])[:200].replace("\n", " "))
-    print("%d schemas:" % len(validators.keys() | {json.loads(line)["id"] for line in out.decode("utf-8").splitlines()}), dict(counts))
+    print("%d schemas:" % len({sample["id"] for sample in samples}), dict(counts))
     sys.exit(1 if counts["INVALID"] or counts["STOPPED OTHERWISE"] else 0)
 
 

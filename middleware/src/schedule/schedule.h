@@ -32,6 +32,7 @@ typedef struct rpi_scheduler {
     void *candidates; // scratch of pass.c, see rpi_pass_candidate_bytes
     bool refused;     // in this update something did not fit
     bool worked;      // in this update something was done
+    bool queues;      // slices run on a device beside this thread: one at a time, as large as the budget
     double credit_ns; // budget that was left because the next piece did not fit
     double debt_ns;   // what turns in focus owe to all others, see relief in scheduler.c
     double reserve_ns; // learned: what is kept free at the end of an update, see world/update.c

@@ -283,6 +283,16 @@ static bool poll_slice(run *r, rpi_pass *pass)
     return idle;
 }
 
+// What is queued cannot be followed by smaller pieces in the same update, so it takes all that is left, with its margin.
+static double slice_budget(const run *r, double left_ns)
+{
+    const rpi_cost_table *cost = &r->world->scheduler.cost;
+    if (r->deadline_ns == UINT64_MAX)
+        return left_ns;
+    double whole = left_ns * left_ns / rpi_cost_slice_plan(cost, left_ns);
+    return r->world->scheduler.queues ? whole : rpi_cost_slice_budget(cost, left_ns);
+}
+
 static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
 {
     rpi_cost_table *cost = &r->world->scheduler.cost;
@@ -295,7 +305,7 @@ static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
     }
     rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost };
     if (left > 0)
-        limit.budget_ns = (uint32_t)RPI_MIN(r->deadline_ns == UINT64_MAX ? left : rpi_cost_slice_budget(cost, left), 4e9);
+        limit.budget_ns = (uint32_t)RPI_MIN(slice_budget(r, left), 4e9);
     rt_result result = rt_pass_plan(pass->pass, &limit, &pass->slice);
     if (result == RT_OK && pass->slice.part_count == 0 &&
         fits(r, rpi_cost_slice_plan(cost, pass->slice.predicted_ns) + overhead_ns)) {
@@ -336,6 +346,7 @@ static bool run_slice(run *r)
         pass->queued = false;
         learn_slice(r, pass, begin, elapsed);
     }
+    world->scheduler.queues = pass->queued;
     return true;
 }
 

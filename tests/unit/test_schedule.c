@@ -88,8 +88,10 @@ static void test_margins_are_quantiles(void **state)
     assert_true(plan > 50000 && plan < 50000 * 1.06);
     double left = 10e6, slices = 0;
     while (left > 10e3) {
-        double budget = rpi_cost_slice_budget(&table, left);
-        assert_true(budget > 0 && budget < left);
+        double budget = rpi_cost_slice_budget(&table, left, false);
+        double whole = rpi_cost_slice_budget(&table, left, true);
+        assert_true(budget > 0 && budget < left && budget <= whole);
+        assert_true(whole > left / 3.01 && rpi_cost_slice_plan(&table, whole) < left * 1.6); // one that nothing follows
         left -= budget;
         slices++;
     }

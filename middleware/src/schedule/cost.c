@@ -144,10 +144,10 @@ double rpi_cost_slice_plan(const rpi_cost_table *table, double expected_ns)
     return expected_ns * (1.0 + (double)table->slices[size_of(expected_ns)].share);
 }
 
-double rpi_cost_slice_budget(const rpi_cost_table *table, double left_ns)
+double rpi_cost_slice_budget(const rpi_cost_table *table, double left_ns, bool is_last)
 {
     double sure = left_ns / (1.0 + (double)table->slices[size_of(left_ns)].share);
-    if (left_ns <= LAST_ROOM_NS)
+    if (is_last || left_ns <= LAST_ROOM_NS)
         return sure;
     double most = RPI_MIN(RPI_MAX(left_ns * SHARE_OF_ROOM, SHORT_SLICE_NS), left_ns * MOST_OF_ROOM);
     return RPI_MIN(most, sure);

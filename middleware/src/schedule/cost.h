@@ -68,8 +68,9 @@ double rpi_cost_expect(const rpi_cost_table *table, const rt_part *part);
 uint32_t rpi_cost_callback(void *table, const rt_part *part); // the same as rt_cost_function
 // A whole slice that is expected to take so long, with its margin.
 double rpi_cost_slice_plan(const rpi_cost_table *table, double expected_ns);
-// What the next slice may be expected to take where `left_ns` is left of the budget.
-double rpi_cost_slice_budget(const rpi_cost_table *table, double left_ns);
+// What the next slice may be expected to take where `left_ns` is left of the budget. `is_last`: nothing can follow it there, so
+// it takes all that it surely can.
+double rpi_cost_slice_budget(const rpi_cost_table *table, double left_ns, bool is_last);
 
 // Corrects the table by part->measured_ns (0: not measured, ignored).
 void rpi_cost_learn(rpi_cost_table *table, const rt_part *part);

@@ -283,14 +283,11 @@ static bool poll_slice(run *r, rpi_pass *pass)
     return idle;
 }
 
-// What is queued cannot be followed by smaller pieces in the same update, so it takes all that is left, with its margin.
+// What is queued on a device cannot be followed by smaller pieces in the same update.
 static double slice_budget(const run *r, double left_ns)
 {
-    const rpi_cost_table *cost = &r->world->scheduler.cost;
-    if (r->deadline_ns == UINT64_MAX)
-        return left_ns;
-    double whole = left_ns * left_ns / rpi_cost_slice_plan(cost, left_ns);
-    return r->world->scheduler.queues ? whole : rpi_cost_slice_budget(cost, left_ns);
+    const rpi_scheduler *scheduler = &r->world->scheduler;
+    return r->deadline_ns == UINT64_MAX ? left_ns : rpi_cost_slice_budget(&scheduler->cost, left_ns, scheduler->queues);
 }
 
 static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)

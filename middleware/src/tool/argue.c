@@ -201,20 +201,17 @@ rt_result rpi_argue_take(rpi_slot *slot, const rpi_segment *segment, rt_pass *pa
 // Takes the token that was sampled: called when its pass is committed.
 rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot)
 {
-    rt_token token = slot->argument_token;
-    rt_result result = rt_matcher_commit(slot->matcher, token);
-    const char *bytes;
-    size_t size;
-    if (result != RT_OK || !rt_tokenizer_bytes(world->tokenizer, token, &bytes, &size))
-        return result != RT_OK ? result : RT_ERROR_INTERNAL;
-    for (int32_t i = 0; i < world->stop_count; i++)
-        if (world->stops[i] == token)
-            return finish(world, slot);
+    rpi_emitted emitted;
+    rt_result result = rpi_emit_commit(world, slot, &emitted);
+    if (result != RT_OK)
+        return result;
+    if (emitted.ends)
+        return finish(world, slot);
     bool is_full = slot->main_length + (int32_t)slot->argument_tokens.count + FORCED_BYTES / 2 >= world->context_size;
     if (++slot->argument_steps >= MOST_ARGUMENT_TOKENS || is_full)
         return give_up(world, slot);
-    result = rpi_emit_token(world, slot, token);
-    if (result == RT_OK && !rpi_buffer_add(&world->host, &slot->arguments, bytes, size))
+    result = rpi_emit_token(world, slot, slot->argument_token);
+    if (result == RT_OK && !rpi_buffer_add(&world->host, &slot->arguments, emitted.bytes, emitted.size))
         result = rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "arguments: out of memory");
     if (result != RT_OK)
         return result;

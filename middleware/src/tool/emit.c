@@ -44,3 +44,17 @@ rt_result rpi_emit_begin(rp_world *world, rpi_slot *slot, rt_grammar *grammar)
     slot->matcher_grammar = grammar;
     return result == RT_OK ? rt_matcher_set_end_tokens(slot->matcher, world->stops, world->stop_count) : result;
 }
+
+rt_result rpi_emit_commit(rp_world *world, rpi_slot *slot, rpi_emitted *emitted)
+{
+    rt_token token = slot->argument_token;
+    rt_result result = rt_matcher_commit(slot->matcher, token);
+    if (result != RT_OK)
+        return result;
+    if (!rt_tokenizer_bytes(world->tokenizer, token, &emitted->bytes, &emitted->size))
+        return RT_ERROR_INTERNAL;
+    emitted->ends = false;
+    for (int32_t i = 0; i < world->stop_count; i++)
+        emitted->ends = emitted->ends || world->stops[i] == token;
+    return RT_OK;
+}

@@ -75,6 +75,14 @@ rt_result rpi_emit_token(rp_world *world, struct rpi_slot *slot, rt_token token)
 rt_result rpi_emit_text(rp_world *world, struct rpi_slot *slot, const char *text, size_t size, bool continues);
 rt_result rpi_emit_begin(rp_world *world, struct rpi_slot *slot, rt_grammar *grammar);
 
+// The token that was sampled for a slot, taken by its matcher: its bytes (the tokenizer's), and whether it ends a reply.
+typedef struct rpi_emitted {
+    const char *bytes;
+    size_t size;
+    bool ends;
+} rpi_emitted;
+rt_result rpi_emit_commit(rp_world *world, struct rpi_slot *slot, rpi_emitted *emitted);
+
 // Runs the slot's call (a callback). The slot then has an answer, or waits for one.
 void rpi_call_run(rp_world *world, struct rpi_slot *slot);
 // Takes the answer of the slot's call: event, counters, text for the model.

@@ -210,21 +210,18 @@ static rt_result advance_between(rp_world *world, rpi_slot *slot)
 // Takes a token of a call.
 static rt_result advance_call(rp_world *world, rpi_slot *slot)
 {
-    rt_token token = slot->argument_token;
-    rt_result result = rt_matcher_commit(slot->matcher, token);
-    const char *bytes;
-    size_t size;
-    if (result != RT_OK || !rt_tokenizer_bytes(world->tokenizer, token, &bytes, &size))
-        return result != RT_OK ? result : RT_ERROR_INTERNAL;
-    for (int32_t i = 0; i < world->stop_count; i++)
-        if (world->stops[i] == token)
-            return end_call(world, slot);
+    rpi_emitted emitted;
+    rt_result result = rpi_emit_commit(world, slot, &emitted);
+    if (result != RT_OK)
+        return result;
+    if (emitted.ends)
+        return end_call(world, slot);
     if (is_full(world, slot)) {
         world->stats.calls_failed++;
         return rpi_write_end(world, slot);
     }
-    result = rpi_emit_token(world, slot, token);
-    if (result == RT_OK && !rpi_buffer_add(&world->host, &slot->arguments, bytes, size))
+    result = rpi_emit_token(world, slot, slot->argument_token);
+    if (result == RT_OK && !rpi_buffer_add(&world->host, &slot->arguments, emitted.bytes, emitted.size))
         result = out_of_memory(world);
     if (result != RT_OK)
         return result;

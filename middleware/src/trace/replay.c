@@ -69,6 +69,12 @@ static int64_t member_number(rp_text object, const char *key)
     return value >= 0 && value <= 1e9 ? (int64_t)value : 0;
 }
 
+static int32_t integer_of(rp_text raw)
+{
+    double value = number_of(raw);
+    return value >= INT32_MIN && value <= INT32_MAX ? (int32_t)value : -1; // what is out of range is refused where it is used
+}
+
 static uint64_t hexadecimal(rp_text raw)
 {
     char copy[32] = "";
@@ -141,9 +147,9 @@ static rt_result read_sampler(const player *p, rt_sampler_def *sampler)
         values[i] = walk.value;
     }
     *sampler = (rt_sampler_def){
-        .temperature = (float)number_of(values[0]), .top_k = (int32_t)number_of(values[1]), .top_p = (float)number_of(values[2]),
+        .temperature = (float)number_of(values[0]), .top_k = integer_of(values[1]), .top_p = (float)number_of(values[2]),
         .min_p = (float)number_of(values[3]), .repetition_penalty = (float)number_of(values[4]),
-        .repetition_window = (int32_t)number_of(values[5]), .seed = hexadecimal(values[6]),
+        .repetition_window = integer_of(values[5]), .seed = hexadecimal(values[6]),
     };
     return RT_OK;
 }
@@ -222,14 +228,14 @@ static rt_result say(player *p, rp_turn_id *id)
     return result;
 }
 
-static void note_difference(player *p, rpi_text recorded, const char *played)
+static void note_difference(player *p, rpi_text recorded, rp_text played)
 {
     rp_replay *replay = p->replay;
     if (replay->different++ > 0)
         return;
     replay->first_line = p->line;
     snprintf(replay->recorded, sizeof replay->recorded, "%s", recorded.data != NULL ? recorded.data : "");
-    snprintf(replay->played, sizeof replay->played, "%s", played);
+    snprintf(replay->played, sizeof replay->played, "%.*s", (int)RPI_MIN(played.size, sizeof replay->played), played.size > 0 ? played.data : "");
 }
 
 // What was cut short must be how the whole begins.
@@ -240,6 +246,19 @@ static bool is_same(rp_text end, rpi_text recorded, const rp_event *last)
         return false;
     return recorded.size <= last->text.size && memcmp(recorded.data, last->text.data, recorded.size) == 0 &&
            (!whole || recorded.size == last->text.size);
+}
+
+// Compares the turn with its record. `last`: the event that ended it; NULL: it never did.
+static void judge_turn(player *p, const rp_event *last)
+{
+    rp_text end = rpi_json_member(p->record, "end");
+    rpi_text recorded = decode(p, rpi_json_member(p->record, "reply"));
+    bool whole = end.size == 6 && memcmp(end.data, "\"done\"", 6) == 0;
+    bool calls_missing = whole && rpi_json_next(&p->steps);
+    p->replay->turns++;
+    if (last == NULL || p->differs || calls_missing || !is_same(end, recorded, last))
+        note_difference(p, recorded, last != NULL ? last->text : (rp_text){ 0 });
+    rpi_text_free(&recorded);
 }
 
 static rt_result run_turn(player *p)
@@ -254,18 +273,12 @@ static rt_result run_turn(player *p)
         rp_event event;
         while (!ended && rp_world_next_event(p->world, &event)) {
             ended = RP_ID_EQUAL(event.turn, turn) && event.kind >= RP_EVENT_TURN_DONE && event.kind <= RP_EVENT_TURN_FAILED;
-            if (!ended)
-                continue;
-            rp_text end = rpi_json_member(p->record, "end");
-            rpi_text recorded = decode(p, rpi_json_member(p->record, "reply"));
-            bool whole = end.size == 6 && memcmp(end.data, "\"done\"", 6) == 0;
-            bool calls_missing = whole && rpi_json_next(&p->steps);
-            p->replay->turns++;
-            if (p->differs || calls_missing || !is_same(end, recorded, &event))
-                note_difference(p, recorded, event.text.data);
-            rpi_text_free(&recorded);
+            if (ended)
+                judge_turn(p, &event);
         }
     }
+    if (result == RT_OK && !ended)
+        judge_turn(p, NULL);
     return result;
 }
 
@@ -314,22 +327,40 @@ static rt_result create_world(player *p, const rp_world_def *def, rp_text record
     return result;
 }
 
+// Reads a line without its end. A file that is no recording may be one endless line, so no more is read than a record may have.
+static rt_result read_line(const player *p, FILE *file, rpi_buffer *line, bool *found)
+{
+    int c = 0;
+    rpi_buffer_clear(line);
+    while ((c = getc(file)) != EOF && c != '\n') {
+        char byte = (char)c;
+        if (line->size == MOST_LINE_BYTES)
+            return bad(p, "a line of more than 64 MiB");
+        if (!rpi_buffer_add(&p->host, line, &byte, 1))
+            return rpi_fail(&p->host, RT_ERROR_OUT_OF_MEMORY, "rp_recording_play: out of memory");
+    }
+    *found = c != EOF || line->size > 0;
+    return ferror(file) ? rpi_fail(&p->host, RT_ERROR_IO, "%s: cannot be read", p->path) : RT_OK;
+}
+
 static rt_result play_file(player *p, FILE *file, const rp_world_def *def)
 {
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t size;
+    rpi_buffer line = { 0 };
+    bool found = true;
     rt_result result = RT_OK;
-    while (result == RT_OK && (size = getline(&line, &capacity, file)) > 0) {
+    while (result == RT_OK) {
         p->line++;
-        rp_text record = { line, (size_t)size };
-        if (size > MOST_LINE_BYTES || rpi_json_kind(record) != '{' || !rpi_json_is_value(line, (size_t)size))
+        result = read_line(p, file, &line, &found);
+        if (result != RT_OK || !found)
+            break;
+        rp_text record = { line.data, line.size };
+        if (rpi_json_kind(record) != '{' || !rpi_json_is_value(line.data, line.size))
             result = bad(p, "not a JSON object");
         else
             result = p->line == 1 ? create_world(p, def, record) : play_turn(p, record);
     }
-    free(line);
-    return result == RT_OK && p->line == 0 ? bad(p, "it is empty") : result;
+    rpi_buffer_free(&p->host, &line);
+    return result == RT_OK && p->line == 1 ? bad(p, "it is empty") : result;
 }
 
 rt_result rp_recording_play(const char *path, const rp_world_def *def, uint32_t budget_us, rp_replay *replay)

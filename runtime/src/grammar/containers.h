@@ -7,6 +7,8 @@
 
 // frames.c: a frame equal to `f`, kept once; a list of what was seen, longer by one (`counts`: towards its length).
 uint32_t rti_frame_intern(rti_machine *m, rti_frame f);
+// A list of parents, longer by one; `frame` has a higher number than those in `rest`.
+uint32_t rti_parents_add(rti_machine *m, uint32_t frame, uint32_t rest);
 uint32_t rti_seen_add(rti_machine *m, uint32_t list, uint64_t hash, bool counts);
 
 // containers.c. `f` is the state between two members or items. The last ones give the state after one more, or false where

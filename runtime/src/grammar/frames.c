@@ -35,20 +35,27 @@ static uint64_t frame_hash(const rti_frame *f)
     return rti_hash_five_words(f);
 }
 
-static bool rehash_frames(rti_machine *m)
+// Twice as many buckets, empty. False: no memory, and the old ones stay.
+static bool more_buckets(rti_machine *m, uint32_t **buckets, uint32_t *count)
 {
-    uint32_t wanted = m->frame_bucket_count == 0 ? FIRST_BUCKETS : m->frame_bucket_count * 2;
-    uint32_t *buckets = rti_allocate(&m->host, wanted * sizeof *buckets);
-    if (buckets == NULL) {
+    uint32_t wanted = *count == 0 ? FIRST_BUCKETS : *count * 2;
+    uint32_t *fresh = rti_allocate(&m->host, wanted * sizeof *fresh);
+    if (fresh == NULL) {
         if (m->error == RT_OK) m->error = rti_fail(&m->host, RT_ERROR_OUT_OF_MEMORY, "grammar: no memory for a matcher");
         return false;
     }
-    memset(buckets, 0xFF, wanted * sizeof *buckets);
-    rti_release(&m->host, m->frame_buckets, m->frame_bucket_count * sizeof *buckets);
-    m->frame_buckets = buckets;
-    m->frame_bucket_count = wanted;
+    memset(fresh, 0xFF, wanted * sizeof *fresh);
+    rti_release(&m->host, *buckets, *count * sizeof *fresh);
+    *buckets = fresh;
+    *count = wanted;
+    return true;
+}
+
+static bool rehash_frames(rti_machine *m)
+{
+    if (!more_buckets(m, &m->frame_buckets, &m->frame_bucket_count)) return false;
     for (uint32_t i = 0; i < m->frame_count; i++) {
-        uint32_t *bucket = &buckets[frame_hash(&m->frames[i]) & (wanted - 1)];
+        uint32_t *bucket = &m->frame_buckets[frame_hash(&m->frames[i]) & (m->frame_bucket_count - 1)];
         m->frames[i].next = *bucket;
         *bucket = i;
     }
@@ -63,10 +70,44 @@ uint32_t rti_frame_intern(rti_machine *m, rti_frame f)
         if (memcmp(&m->frames[i], &f, offsetof(rti_frame, next)) == 0) return i;
     }
     if (!reserve(m, (void **)&m->frames, &m->frame_capacity, m->frame_count + 1, sizeof *m->frames)) return 0;
-    uint32_t id = m->frame_count++;
+    uint32_t id = m->frame_count++, parent = f.parent;
+    f.parent = 0;
+    f.inside = rti_hash_five_words(&f);
+    f.parent = parent;
     f.next = *bucket;
     *bucket = id;
     m->frames[id] = f;
+    return id;
+}
+
+static uint64_t parents_hash(uint32_t frame, uint32_t rest)
+{
+    return rti_hash_mix(frame, rest);
+}
+
+static bool rehash_parents(rti_machine *m)
+{
+    if (!more_buckets(m, &m->parents_buckets, &m->parents_bucket_count)) return false;
+    for (uint32_t i = 1; i < m->parents_count; i++) {
+        uint32_t *bucket = &m->parents_buckets[parents_hash(m->parents[i].frame, m->parents[i].rest) & (m->parents_bucket_count - 1)];
+        m->parents[i].next = *bucket;
+        *bucket = i;
+    }
+    return true;
+}
+
+uint32_t rti_parents_add(rti_machine *m, uint32_t frame, uint32_t rest)
+{
+    if (m->parents_count * 2 >= m->parents_bucket_count && !rehash_parents(m)) return 0;
+    uint32_t *bucket = &m->parents_buckets[parents_hash(frame, rest) & (m->parents_bucket_count - 1)];
+    for (uint32_t i = *bucket; i != UINT32_MAX; i = m->parents[i].next) {
+        if (m->parents[i].frame == frame && m->parents[i].rest == rest) return i;
+    }
+    if (m->parents_count == 0) m->parents_count = 1; // 0: no parents
+    if (!reserve(m, (void **)&m->parents, &m->parents_capacity, m->parents_count + 1, sizeof *m->parents)) return 0;
+    uint32_t id = m->parents_count++;
+    m->parents[id] = (rti_parents){ .frame = frame, .rest = rest, .next = *bucket };
+    *bucket = id;
     return id;
 }
 
@@ -95,7 +136,7 @@ uint32_t rti_seen_add(rti_machine *m, uint32_t list, uint64_t hash, bool counts)
 
 rti_machine_mark rti_machine_here(const rti_machine *m)
 {
-    return (rti_machine_mark){ m->frame_count, m->seen_count };
+    return (rti_machine_mark){ m->frame_count, m->seen_count, m->parents_count };
 }
 
 void rti_machine_forget(rti_machine *m, rti_machine_mark mark)
@@ -107,6 +148,10 @@ void rti_machine_forget(rti_machine *m, rti_machine_mark mark)
     while (m->seen_count > mark.seen) {
         const rti_seen *s = &m->seen[--m->seen_count];
         m->seen_buckets[rti_hash_mix(s->hash, s->before) & (m->seen_bucket_count - 1)] = s->next;
+    }
+    while (m->parents_count > RTI_MAX(mark.parents, 1u)) {
+        const rti_parents *p = &m->parents[--m->parents_count];
+        m->parents_buckets[parents_hash(p->frame, p->rest) & (m->parents_bucket_count - 1)] = p->next;
     }
 }
 
@@ -134,6 +179,10 @@ void rti_machine_end(rti_machine *m)
     rti_release(&m->host, m->threads, m->thread_capacity * sizeof *m->threads);
     rti_release(&m->host, m->frames, m->frame_capacity * sizeof *m->frames);
     rti_release(&m->host, m->frame_buckets, m->frame_bucket_count * sizeof *m->frame_buckets);
+    rti_release(&m->host, m->parents, m->parents_capacity * sizeof *m->parents);
+    rti_release(&m->host, m->parents_buckets, m->parents_bucket_count * sizeof *m->parents_buckets);
+    rti_release(&m->host, m->merge, m->merge_capacity * sizeof *m->merge);
+    rti_release(&m->host, m->merge_parents, m->merge_parents_capacity * sizeof *m->merge_parents);
     rti_release(&m->host, m->seen, m->seen_capacity * sizeof *m->seen);
     rti_release(&m->host, m->seen_buckets, m->seen_bucket_count * sizeof *m->seen_buckets);
 }

@@ -131,7 +131,7 @@ static void complete(rti_machine *m, uint32_t frame, uint64_t hash)
 
 static void close_container(rti_machine *m, uint32_t frame)
 {
-    push_plain(m, RTI_THREAD_AFTER, m->frames[frame].parent, 0);
+    for (uint32_t p = m->frames[frame].parent; p != 0; p = m->parents[p].rest) push_plain(m, RTI_THREAD_AFTER, m->parents[p].frame, 0);
 }
 
 static void push_member(rti_machine *m, uint32_t frame, uint32_t p, uint32_t variants, uint32_t count, uint64_t hash)
@@ -236,12 +236,12 @@ static void step_number_at(rti_machine *m, const rti_thread *t, uint32_t automat
 
 static void open_containers(rti_machine *m, const rti_thread *t, const rti_node *node, uint8_t byte)
 {
-    uint32_t depth = m->frames[t->frame].depth + 1;
+    uint32_t depth = m->frames[t->frame].depth + 1, parent = rti_parents_add(m, t->frame, 0);
     if (byte == '{') {
         for (uint32_t i = 0; i < node->object_count; i++) {
             const rti_object *o = &m->g->objects[node->objects + i];
             if (o->height == UINT32_MAX || o->height + depth > m->g->max_depth) continue;
-            uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_OBJECT, .parent = t->frame, .block = node->objects + i, .depth = depth });
+            uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_OBJECT, .parent = parent, .block = node->objects + i, .depth = depth });
             push_plain(m, RTI_THREAD_OBJECT_OPEN, frame, 0);
         }
         return;
@@ -249,7 +249,7 @@ static void open_containers(rti_machine *m, const rti_thread *t, const rti_node 
     for (uint32_t i = 0; i < node->array_count; i++) {
         const rti_array *a = &m->g->arrays[node->arrays + i];
         if (a->height == UINT32_MAX || a->height + depth > m->g->max_depth) continue;
-        uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_ARRAY, .parent = t->frame, .block = node->arrays + i, .depth = depth });
+        uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_ARRAY, .parent = parent, .block = node->arrays + i, .depth = depth });
         push_plain(m, RTI_THREAD_ARRAY_OPEN, frame, 0);
     }
 }
@@ -392,37 +392,6 @@ static void step_thread(rti_machine *m, const rti_thread *t, uint8_t byte)
     }
 }
 
-// Drops doubles among the threads from `first` on; through a table of their hashes where there are many.
-static void drop_doubles(rti_machine *m, uint32_t first)
-{
-    enum { TABLE = 16384, FEW = 8 };
-    _Static_assert(sizeof(rti_thread) == 5 * sizeof(uint64_t), "a thread is five words");
-    uint32_t count = m->thread_count - first, used = first;
-    if (count > FEW && count <= TABLE / 2) {
-        uint16_t table[TABLE];
-        uint32_t size = 32;
-        while (size < 2 * count) size *= 2;
-        memset(table, 0xFF, size * sizeof *table);
-        for (uint32_t i = first; i < m->thread_count; i++) {
-            const rti_thread *t = &m->threads[i];
-            uint32_t at = rti_hash_five_words(t) & (size - 1);
-            while (table[at] != 0xFFFF && memcmp(&m->threads[first + table[at]], t, sizeof *t) != 0) at = (at + 1) & (size - 1);
-            if (table[at] != 0xFFFF) continue;
-            table[at] = (uint16_t)(used - first);
-            if (used != i) m->threads[used] = *t;
-            used++;
-        }
-        m->thread_count = used;
-        return;
-    }
-    for (uint32_t i = first; i < m->thread_count; i++) {
-        bool there = false;
-        for (uint32_t k = first; k < used && !there; k++) there = memcmp(&m->threads[k], &m->threads[i], sizeof m->threads[0]) == 0;
-        if (!there) m->threads[used++] = m->threads[i];
-    }
-    m->thread_count = used;
-}
-
 uint32_t rti_machine_step(rti_machine *m, uint32_t from, uint32_t to, uint8_t byte)
 {
     uint32_t first = m->thread_count;
@@ -435,7 +404,7 @@ uint32_t rti_machine_step(rti_machine *m, uint32_t from, uint32_t to, uint8_t by
         }
     }
     if (m->error != RT_OK) m->thread_count = first;
-    if (m->thread_count - first > 1) drop_doubles(m, first);
+    rti_threads_merge(m, first);
     return m->thread_count - first;
 }
 

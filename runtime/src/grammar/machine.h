@@ -1,7 +1,8 @@
 // grammar/machine.h - walking a grammar byte by byte.
 //
 // A walk is a set of threads, each one way to read what came so far: what it is inside of, and a stack of open containers.
-// Stacks are frames linked to their parents, each kept once, so that threads on equal stacks are equal and fall together.
+// Stacks are frames linked to their parents, each kept once; threads that differ only in what lies around their innermost
+// container fall together, on a frame with several parents (merge.c).
 // Every thread can be completed: a step that would lead nowhere is not taken.
 // SPDX-License-Identifier: MIT
 #ifndef RTI_GRAMMAR_MACHINE_H
@@ -37,10 +38,15 @@ typedef struct rti_thread {
 typedef enum rti_frame_kind { RTI_FRAME_ROOT, RTI_FRAME_OBJECT, RTI_FRAME_ARRAY } rti_frame_kind;
 
 typedef struct rti_frame {
-    uint32_t kind, parent, block, position, count, seen_keys, depth, marks;
+    uint32_t kind, parent, block, position, count, seen_keys, depth, marks; // parent: a list, rti_machine.parents
     uint64_t seen;       // objects: free properties; arrays: counts of conditions, 16 bits each
     uint32_t next;       // in its hash bucket
+    uint32_t inside;     // a hash of all but the parents
 } rti_frame;
+
+typedef struct rti_parents { // frames around one, the highest number first
+    uint32_t frame, rest, next;
+} rti_parents;
 
 typedef struct rti_seen { // keys or items that must not come again: a list to the end
     uint64_t hash;
@@ -55,9 +61,14 @@ typedef struct rti_machine {
     rti_frame *frames;
     uint32_t frame_count, frame_capacity;
     uint32_t *frame_buckets, frame_bucket_count;
+    rti_parents *parents;
+    uint32_t parents_count, parents_capacity;
+    uint32_t *parents_buckets, parents_bucket_count;
     rti_seen *seen;
     uint32_t seen_count, seen_capacity;
     uint32_t *seen_buckets, seen_bucket_count;
+    uint32_t *merge, merge_capacity; // room of merge.c
+    uint32_t *merge_parents, merge_parents_capacity;
     rt_result error; // the first failure; every step afterwards finds nothing
 } rti_machine;
 
@@ -77,10 +88,13 @@ void rti_machine_close_string(rti_machine *m, const rti_thread *thread);
 
 // Frames made after a mark may be forgotten again.
 typedef struct rti_machine_mark {
-    uint32_t frames, seen;
+    uint32_t frames, seen, parents;
 } rti_machine_mark;
 rti_machine_mark rti_machine_here(const rti_machine *m);
 void rti_machine_forget(rti_machine *m, rti_machine_mark mark);
+
+// Lets the threads from `first` on fall together where they may.
+void rti_threads_merge(rti_machine *m, uint32_t first);
 
 bool rti_thread_may_end(rti_machine *m, const rti_thread *thread);
 
@@ -106,6 +120,8 @@ static inline uint32_t rti_hash_five_words(const void *data)
 bool rti_string_accepts(rti_machine *m, const rti_thread *thread);
 // The thread after one whole character; false: dead.
 bool rti_string_character(rti_machine *m, rti_thread *thread, uint32_t code);
+// Inside a character: the bytes that may come at all. False: between two characters.
+bool rti_string_next_bytes(const rti_thread *thread, uint64_t bytes[4]);
 // One byte inside a string, not its closing quote.
 bool rti_string_byte(rti_machine *m, rti_thread *thread, uint8_t byte);
 

@@ -181,6 +181,22 @@ static bool escape_byte(rti_machine *m, rti_thread *t, uint8_t byte)
     return byte < 128 && codes[byte] != 0 && rti_string_character(m, t, codes[byte]);
 }
 
+bool rti_string_next_bytes(const rti_thread *t, uint64_t bytes[4])
+{
+    static const char escapes[] = "\"\\/bfnrtu", digits[] = "0123456789ABCDEFabcdef";
+    const char *text = digits;
+    switch (t->part >> 28) {
+    case 0: return false;
+    case UTF8: bytes[2] = UINT64_MAX; return true;
+    case ESCAPE: text = escapes; break;
+    case SURROGATE_BACKSLASH: text = "\\"; break;
+    case SURROGATE_U: text = "u"; break;
+    default: break;
+    }
+    for (; *text != 0; text++) bytes[*text / 64] |= 1ull << (*text % 64);
+    return true;
+}
+
 bool rti_string_byte(rti_machine *m, rti_thread *t, uint8_t byte)
 {
     switch (t->part >> 28) {

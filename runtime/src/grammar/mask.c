@@ -55,6 +55,7 @@ static void add_items(const rti_machine *m, byte_set *s, const rti_frame *f)
 static void bytes_of(const rti_machine *m, const rti_thread *t, byte_set *s)
 {
     const rt_grammar *g = m->g;
+    if ((t->kind == RTI_THREAD_STRING || t->kind == RTI_THREAD_KEY_STRING) && rti_string_next_bytes(t, s->bits)) return;
     if (g->spacing == RT_JSON_FLEXIBLE) add_text(s, " \n\t\r");
     switch ((rti_thread_kind)t->kind) {
     case RTI_THREAD_VALUE: add_value(g, s, &g->nodes[t->a]); break;
@@ -400,6 +401,9 @@ static void push_place(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_
     byte_set bytes = { { 0 } };
     for (uint32_t i = from; i < to; i++) bytes_of(m, &m->threads[i], &bytes);
     memcpy(p->bytes, bytes.bits, sizeof p->bytes);
+    uint32_t possible = 0;
+    for (int i = 0; i < 4; i++) possible += (uint32_t)__builtin_popcountll(p->bytes[i]);
+    p->by_child = rti_trie_children(&m->g->vocabulary->nodes[node]) <= 4 * possible;
 }
 
 static void pop_place(rti_mask_job *job)
@@ -409,9 +413,15 @@ static void pop_place(rti_mask_job *job)
     rti_machine_forget(job->m, p->mark);
 }
 
-// The next child that some thread may enter, or 0.
+// The next child that some thread may enter, or 0. Looks at each child where they are few, at each byte where those are.
 static uint32_t next_child(const rt_vocabulary *v, rti_mask_place *p)
 {
+    const rti_trie_node *n = &v->nodes[p->node];
+    for (uint32_t count = rti_trie_children(n); p->by_child && p->next < count;) {
+        uint32_t child = n->first + p->next++, byte = v->nodes[child].byte;
+        if ((p->bytes[byte / 64] >> (byte % 64) & 1) != 0) return child;
+    }
+    if (p->by_child) return 0;
     while (p->next < 256) {
         uint64_t left = p->bytes[p->next / 64] >> (p->next % 64);
         if (left == 0) {

@@ -45,7 +45,7 @@ void rt_matcher_reset(rt_matcher *x)
 {
     if (x == NULL) return;
     x->machine.thread_count = 0;
-    rti_machine_forget(&x->machine, (rti_machine_mark){ 1, 1 });
+    rti_machine_forget(&x->machine, (rti_machine_mark){ 1, 1, 1 });
     rti_machine_start(&x->machine);
     x->count = x->machine.thread_count;
     x->job.active = false;
@@ -117,6 +117,10 @@ rt_result rt_matcher_clone(const rt_matcher *x, rt_matcher **clone)
     if (copied) b->frame_capacity = a->frame_capacity;
     copied = copied && copy_table(&x->host, (void **)&b->frame_buckets, a->frame_buckets, a->frame_bucket_count, a->frame_bucket_count, sizeof(uint32_t));
     if (copied) b->frame_bucket_count = a->frame_bucket_count;
+    copied = copied && copy_table(&x->host, (void **)&b->parents, a->parents, a->parents_count, a->parents_capacity, sizeof *a->parents);
+    if (copied) b->parents_capacity = a->parents_capacity;
+    copied = copied && copy_table(&x->host, (void **)&b->parents_buckets, a->parents_buckets, a->parents_bucket_count, a->parents_bucket_count, sizeof(uint32_t));
+    if (copied) b->parents_bucket_count = a->parents_bucket_count;
     copied = copied && copy_table(&x->host, (void **)&b->seen, a->seen, a->seen_count, a->seen_capacity, sizeof *a->seen);
     if (copied) b->seen_capacity = a->seen_capacity;
     copied = copied && copy_table(&x->host, (void **)&b->seen_buckets, a->seen_buckets, a->seen_bucket_count, a->seen_bucket_count, sizeof(uint32_t));
@@ -128,6 +132,7 @@ rt_result rt_matcher_clone(const rt_matcher *x, rt_matcher **clone)
     b->thread_count = x->count;
     b->frame_count = a->frame_count;
     b->seen_count = a->seen_count;
+    b->parents_count = a->parents_count;
     y->count = x->count;
     y->end_count = x->end_count;
     memcpy(y->ends, x->ends, sizeof y->ends);

@@ -32,7 +32,8 @@ typedef struct rti_token_set rti_token_set_t;
 typedef struct rti_mask_place {
     uint32_t node, depth;
     uint32_t from, to;     // threads there
-    uint32_t next;         // byte
+    uint32_t next;         // byte, or child
+    bool by_child;
     uint64_t bytes[4];     // that some thread may take
     rti_machine_mark mark; // frames that were there before
 } rti_mask_place;

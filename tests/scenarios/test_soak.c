@@ -1,6 +1,7 @@
 // A long day in a crowded place: 256 characters, lines without end, cancels, barge-ins, removals, changes of priority.
 // Every turn ends once, nothing starves, memory stays where it is.
 //   REPARTEE_SOAK_TURNS=100000   how many turns (2000; a tenth of them with a thread of the world's own)
+//   REPARTEE_SOAK_TEST=test_soak_in_background   only this one of the two
 // SPDX-License-Identifier: MIT
 #include <setjmp.h>
 #include <stdarg.h>
@@ -209,5 +210,6 @@ static void test_soak_in_background(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_soak), cmocka_unit_test(test_soak_in_background) };
+    cmocka_set_test_filter(getenv("REPARTEE_SOAK_TEST"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // The scheduler: predictions, budgets on a clock of our own, who goes first, starvation, level of detail, the pacer.
 // SPDX-License-Identifier: MIT
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -69,6 +70,25 @@ static void test_costs_are_learned(void **state)
             rpi_cost_learn_slice(&table, expected, measured);
         }
     }
+}
+
+// Some layers lie in slower memory than others.
+static void test_layers_differ(void **state)
+{
+    (void)state;
+    static rpi_cost_table table;
+    rpi_cost_init(&table, 3);
+    double worst = 0;
+    for (int i = 0; i < 6000; i++) {
+        rt_part part = make_part(RT_PART_FEED_FORWARD_UP, 1, 1000000);
+        part.layer = i % 30;
+        part.measured_ns = takes(&part, part.layer / 5 % 2 ? 1.1 : 1.0);
+        double expected = rpi_cost_expect(&table, &part) / takes(&part, part.layer / 5 % 2 ? 1.1 : 1.0);
+        rpi_cost_learn(&table, &part);
+        if (i >= 4000 && fabs(expected - 1) > worst)
+            worst = fabs(expected - 1);
+    }
+    assert_true(worst < 0.055); // the noise alone is 0.03
 }
 
 // Margins are what all but few slices stay within, and the last slices of a budget keep it.
@@ -454,6 +474,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_costs_are_learned),
+        cmocka_unit_test(test_layers_differ),
         cmocka_unit_test(test_margins_are_quantiles),
         cmocka_unit_test(test_a_debugger_stop_is_not_believed),
         cmocka_unit_test(test_unseen_cells_borrow),

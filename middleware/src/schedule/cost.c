@@ -5,6 +5,10 @@
 // SIGCOMM 1988, does the same for the same reason: cheap, and it knows its own error), with far measurements pulled in
 // (Huber 1964). A cell that was never seen borrows from its neighbours in rows, then from its kind, then from everything.
 //
+// The same matrix costs some percent more in one layer than in another, as long as the process lives: its pages lie elsewhere
+// (a quarter of the layers 8 to 12 % more in a virtual machine whose host backs them with small pages). Each layer has a
+// factor of its own for that.
+//
 // Margins are quantiles of what slices took over what was expected, by size, followed by steps of fixed length (Robbins and
 // Monro 1951, as for quantile regression): no shape of the noise is assumed.
 // SPDX-License-Identifier: MIT
@@ -17,12 +21,15 @@
 // mostly for attention, whose units differ: there it fits what was measured to some percent. The cells learn the rest.
 static const double BASE_FIXED_NS = 800.0, BASE_UNIT_NS = 350.0, BASE_BYTE_NS = 0.068, BASE_OPERATION_NS = 0.022;
 
+static const double LAYER_GAIN = 1.0 / 32, LAYER_LEAST = 0.5, LAYER_MOST = 2.0;
+enum { FEW_ROWS = 8 };
+
 static const double GAIN = 1.0 / 24, SPREAD_GAIN = 1.0 / 16, FIRST_SPREAD = 0.25;
 
 // A measurement further off than this says more about the machine (a debugger, a suspended process, a moved clock) than
 // about the piece. After so many in a row the world has changed, and the cell follows.
 static const double OUTLIER_RATIO = 3.0;
-enum { OUTLIERS_TO_BELIEVE = 6, SAMPLES_TO_TRUST = 3 };
+enum { OUTLIERS_TO_BELIEVE = 6, SAMPLES_TO_TRUST = 3, LAYER_SAMPLES = 60 };
 
 // Deviations beyond so many times the usual one count as that many.
 static const double PULLED_IN = 3.0;
@@ -46,6 +53,8 @@ void rpi_cost_init(rpi_cost_table *table, float margin)
     memset(table, 0, sizeof *table);
     table->sureness = RPI_MIN((float)(0.5 + 0.5 * erf((double)margin / sqrt(2.0))), MOST_SURE);
     table->all = (rpi_cost_cell){ .scale = 1.0f, .spread = (float)FIRST_SPREAD };
+    for (int i = 0; i < RPI_COST_CLASSES * RT_PART_KIND_COUNT * RPI_COST_LAYERS; i++)
+        (&table->layers[0][0][0])[i] = 1.0f;
     for (int i = 0; i < RPI_COST_SIZES; i++)
         table->slices[i].share = (float)FIRST_SLACK;
     for (int i = 0; i < RPI_CHORE_COUNT; i++)
@@ -113,9 +122,19 @@ static const rpi_cost_cell *find_cell(const rpi_cost_table *table, const rt_part
     return is_trusted(&table->kinds[part->kind]) ? &table->kinds[part->kind] : &table->all;
 }
 
+// The factor of the part's layer; NULL for parts that read no matrix of one.
+static const float *layer_of(const rpi_cost_table *table, const rt_part *part)
+{
+    bool has_matrix = part->kind == RT_PART_QKV || part->kind == RT_PART_ATTENTION_OUT || part->kind == RT_PART_FEED_FORWARD_UP ||
+                      part->kind == RT_PART_FEED_FORWARD_DOWN;
+    return has_matrix && part->layer >= 0
+               ? &table->layers[part->rows > FEW_ROWS][part->kind][part->layer % RPI_COST_LAYERS] : NULL;
+}
+
 double rpi_cost_expect(const rpi_cost_table *table, const rt_part *part)
 {
-    return base_cost(part) * find_cell(table, part)->scale;
+    const float *layer = layer_of(table, part);
+    return base_cost(part) * (double)find_cell(table, part)->scale * (layer != NULL ? (double)*layer : 1.0);
 }
 
 uint32_t rpi_cost_callback(void *table, const rt_part *part)
@@ -159,7 +178,8 @@ void rpi_cost_learn_slice(rpi_cost_table *table, double expected_ns, double meas
         learn_slack(&table->slices[size_of(expected_ns)], table->sureness, measured_ns / expected_ns - 1.0);
 }
 
-static void learn_cell(rpi_cost_cell *cell, double ratio, double start)
+// False: it was not believed.
+static bool learn_cell(rpi_cost_cell *cell, double ratio, double start)
 {
     if (cell->samples == 0) {
         cell->scale = (float)start;
@@ -169,7 +189,7 @@ static void learn_cell(rpi_cost_cell *cell, double ratio, double start)
     // A fresh cell knows nothing yet, so nothing is out of line for it.
     bool is_outlier = cell->samples >= SAMPLES_TO_TRUST && (off > OUTLIER_RATIO || off < 1.0 / OUTLIER_RATIO);
     if (is_outlier && ++cell->outliers < OUTLIERS_TO_BELIEVE)
-        return;
+        return false;
     if (is_outlier)
         cell->samples = 0;
     cell->outliers = 0;
@@ -182,16 +202,28 @@ static void learn_cell(rpi_cost_cell *cell, double ratio, double start)
     cell->spread += (float)((RPI_MIN(error, 1.0) - cell->spread) * RPI_MAX(SPREAD_GAIN, 0.5 / (cell->samples + 1.0)));
     cell->scale += (float)((off - 1.0) * cell->scale * gain);
     cell->samples = RPI_MIN(cell->samples + 1, 1u << 30);
+    return true;
+}
+
+// `off`: measured to expected. What is left over once the cell has settled is the layer's.
+static void learn_layer(float *layer, const rpi_cost_cell *cell, const rt_part *part, double off)
+{
+    double most = PULLED_IN * (double)cell->spread + 0.01, factor = (double)*layer;
+    double share = part->unit_count > 0 ? (double)(part->unit_end - part->unit_begin) / part->unit_count : 1.0;
+    factor *= 1.0 + RPI_MIN(RPI_MAX(off - 1.0, -most), most) * LAYER_GAIN * share;
+    *layer = (float)RPI_MIN(RPI_MAX(factor, LAYER_LEAST), LAYER_MOST);
 }
 
 void rpi_cost_learn(rpi_cost_table *table, const rt_part *part)
 {
     if (part->measured_ns == 0 || (unsigned)part->kind >= RT_PART_KIND_COUNT)
         return;
-    double ratio = part->measured_ns / base_cost(part);
     double start = find_cell(table, part)->scale;
     rpi_cost_cell *cell = (rpi_cost_cell *)cell_at(table, part->kind, rpi_cost_row_bucket(part->rows), rpi_cost_context_bucket(part));
-    learn_cell(cell, ratio, start);
+    float *layer = (float *)layer_of(table, part);
+    double ratio = part->measured_ns / base_cost(part) / (layer != NULL ? (double)*layer : 1.0);
+    if (learn_cell(cell, ratio, start) && layer != NULL && cell->samples >= LAYER_SAMPLES)
+        learn_layer(layer, cell, part, ratio / start);
     learn_cell(&table->kinds[part->kind], ratio, table->all.scale);
     learn_cell(&table->all, ratio, 1.0);
 }

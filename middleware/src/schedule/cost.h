@@ -26,8 +26,9 @@ typedef enum rpi_chore {
     RPI_CHORE_COUNT
 } rpi_chore;
 
-// Rows are told apart one by one up to 64, contexts (attention only) by half octaves, pieces' sizes by octaves.
-enum { RPI_COST_ROWS = 104, RPI_COST_CONTEXTS = 16, RPI_COST_SIZES = 16 };
+// Rows are told apart one by one up to 64, contexts (attention only) by half octaves, pieces' sizes by octaves. Layers by
+// where their weights lie: with few rows (the first class) memory is what counts.
+enum { RPI_COST_ROWS = 104, RPI_COST_CONTEXTS = 16, RPI_COST_SIZES = 16, RPI_COST_LAYERS = 128, RPI_COST_CLASSES = 2 };
 
 // Measured to expected, of one kind of part.
 typedef struct rpi_cost_cell {
@@ -55,6 +56,7 @@ typedef struct rpi_cost_table {
     rpi_cost_cell attention[RPI_COST_ROWS][RPI_COST_CONTEXTS];
     rpi_cost_cell kinds[RT_PART_KIND_COUNT]; // over all cells of a kind: the prior of a cell that has not been seen
     rpi_cost_cell all;
+    float layers[RPI_COST_CLASSES][RT_PART_KIND_COUNT][RPI_COST_LAYERS]; // of a layer to its cell, where matrices are read
     rpi_cost_slack slices[RPI_COST_SIZES]; // by what they were expected to take
     rpi_chore_cell chores[RPI_CHORE_COUNT];
     float sureness; // share of pieces that must stay below their planned cost

@@ -118,74 +118,96 @@ rti_plan rti_plan_part(const rti_device *device, const rti_slot *slot, rt_part_k
     return plan;
 }
 
-// Work of a step's units [begin, end) of `units`: bytes and operations in proportion.
-static void add_share(rt_part *part, uint64_t bytes, uint64_t operations, int32_t begin, int32_t end, int32_t units)
-{
-    if (units > 0 && end > begin) {
-        uint64_t share = (uint64_t)(end - begin), all = (uint64_t)units;
-        part->bytes += bytes / all * share + bytes % all * share / all;
-        part->operations += operations / all * share + operations % all * share / all;
-    }
-}
-
-// Weight bytes and multiply-adds of a matrix over some rows.
-static void count_matrix(uint64_t *bytes, uint64_t *operations, const rti_packed *m, int32_t rows)
-{
-    *bytes += (uint64_t)m->panels * m->panel_bytes;
-    *operations += (uint64_t)m->rows * (uint64_t)m->columns * (uint64_t)rows;
-}
-
 // What norm and rounding, or dividing and rounding, of one value take in multiply-adds of a matrix on the same kernels.
 static uint64_t row_operations(const rti_device *device)
 {
     switch (device->weights->kernels->isa) {
     case RT_ISA_AVX2: return 64;
     case RT_ISA_AVX512:
-    case RT_ISA_AMX: return 256;
+    case RT_ISA_AMX: return 96;
     default: return 4;
     }
 }
 
-static void count_step(const rti_device *device, const rti_slot *slot, rt_part *part, rti_step step, int32_t begin, int32_t end,
-                       int32_t units)
+// Rows of activations as a matrix's kernels take them: eights, then four, two or one, which cost more a row. In rows of eights.
+static uint64_t rows_taken(const rti_device *device, int32_t rows)
+{
+    static const uint8_t left[8] = {0, 2, 3, 5, 5, 7, 8, 9};
+    bool one_by_one = device->weights->kernels->isa == RT_ISA_SCALAR;
+    return (uint64_t)(one_by_one ? rows : rows / 8 * 8 + left[rows % 8]);
+}
+
+// Units [begin, end) of a matrix over some rows: its output rows `width` at a time, and for each of them the tiles of
+// activation rows. The last tile may be small, and only the first one fetches the weights.
+static void count_matrix(const rti_device *device, const rti_slot *slot, rt_part *part, const rti_packed *m, int32_t panels,
+                         int32_t width, int32_t begin, int32_t end)
+{
+    const int32_t tile_rows = rti_tile_rows(slot, part->rows, m->columns, width), tiles = divide_up(part->rows, tile_rows);
+    const uint64_t bytes = (uint64_t)(width / RTI_PANEL_ROWS) * m->panel_bytes, outputs = (uint64_t)width * (uint64_t)m->columns;
+    end = RTI_MIN(end, divide_up(panels * RTI_PANEL_ROWS, width) * tiles);
+    for (int32_t t = 0; t < tiles && begin < end; t++) {
+        // Units t, t + tiles, t + 2 * tiles ...
+        uint64_t units = (uint64_t)(divide_up(RTI_MAX(end - t, 0), tiles) - divide_up(RTI_MAX(begin - t, 0), tiles));
+        part->operations += units * outputs * rows_taken(device, RTI_MIN(tile_rows, part->rows - t * tile_rows));
+        part->bytes += t == 0 ? units * bytes : 0;
+    }
+}
+
+// The heads of three matrices, one after another.
+static void count_heads(const rti_device *device, const rti_slot *slot, rt_part *part, const rti_packed_layer *l, int32_t begin,
+                        int32_t end)
+{
+    const rti_network *network = device->weights->network;
+    const int32_t size = network->head_size, tiles = divide_up(part->rows, rti_tile_rows(slot, part->rows, l->query.columns, size));
+    const rti_packed *const matrices[3] = {&l->query, &l->key, &l->value};
+    for (int32_t i = 0, first = 0; i < 3; i++) {
+        int32_t units = (i == 0 ? network->head_count : network->kv_head_count) * tiles;
+        count_matrix(device, slot, part, matrices[i], matrices[i]->panels, size, RTI_MAX(begin - first, 0),
+                     RTI_MIN(end - first, units));
+        first += units;
+    }
+}
+
+// Units [begin, end) of a step.
+static void count_step(const rti_device *device, const rti_slot *slot, rt_part *part, rti_step step, int32_t begin, int32_t end)
 {
     const rti_weights *weights = device->weights;
     const rti_network *network = weights->network;
     const rti_packed_layer *l = part->layer >= 0 && part->layer < network->layer_count ? &weights->layers[part->layer] : NULL;
-    const uint64_t rows = (uint64_t)part->rows, hidden = (uint64_t)device->hidden, row = row_operations(device);
-    uint64_t bytes = 0, operations = 0;
+    // Those that go row by row take eight at a time.
+    const uint64_t rows = (uint64_t)(RTI_MIN(end * 8, part->rows) - begin * 8), row = row_operations(device);
+    const int32_t half = RTI_TILE_WIDTH / 2;
     switch (step) {
     case RTI_STEP_EMBED:
-        bytes = rows * weights->embedding.panel_bytes / RTI_PANEL_ROWS;
-        operations = rows * (hidden + (uint64_t)network->head_size * 8) * row; // and the angles of its position
+        part->bytes += rows * weights->embedding.panel_bytes / RTI_PANEL_ROWS;
+        part->operations += rows * ((uint64_t)device->hidden + (uint64_t)network->head_size * 8) * row; // and its position's angles
         break;
     case RTI_STEP_NORM:
-    case RTI_STEP_POST_NORM: operations = rows * hidden * row; break;
-    case RTI_STEP_QKV:
-        count_matrix(&bytes, &operations, &l->query, part->rows);
-        count_matrix(&bytes, &operations, &l->key, part->rows);
-        count_matrix(&bytes, &operations, &l->value, part->rows);
-        break;
-    case RTI_STEP_ATTENTION: rti_attention_work(device, slot, part->layer, begin, end, part); return;
-    case RTI_STEP_ATTENDED: operations = rows * (uint64_t)device->attention_width * 64; break; // attention's are slower
-    case RTI_STEP_PROJECT:
-        count_matrix(&bytes, &operations, part->kind == RT_PART_FEED_FORWARD_DOWN ? &l->down : &l->attention_output, part->rows);
-        break;
-    case RTI_STEP_FEED_FORWARD_UP:
-        if (l->gate.data) {
-            count_matrix(&bytes, &operations, &l->gate, part->rows);
+    case RTI_STEP_POST_NORM:
+        part->operations += rows * (uint64_t)device->hidden * row;
+        if (part->kind == RT_PART_LOGITS && slot->panel_count > 0) {
+            part->bytes += rows * (uint64_t)device->vocabulary * sizeof(float); // what is not allowed is filled in
         }
-        count_matrix(&bytes, &operations, &l->up, part->rows);
         break;
-    case RTI_STEP_LOGITS:
-        count_matrix(&bytes, &operations, &weights->output, part->rows);
-        if (slot->panel_count > 0) {
-            bytes = bytes * (uint64_t)slot->panel_count / (uint64_t)weights->output.panels;
-            operations = operations * (uint64_t)slot->panel_count / (uint64_t)weights->output.panels;
-        }
+    case RTI_STEP_QKV: count_heads(device, slot, part, l, begin, end); break;
+    case RTI_STEP_ATTENTION: rti_attention_work(device, slot, part->layer, begin, end, part); break;
+    case RTI_STEP_ATTENDED: part->operations += rows * (uint64_t)device->attention_width * 64; break; // attention's are slower
+    case RTI_STEP_PROJECT: {
+        const rti_packed *m = part->kind == RT_PART_FEED_FORWARD_DOWN ? &l->down : &l->attention_output;
+        count_matrix(device, slot, part, m, m->panels, half, begin, end);
         break;
     }
-    add_share(part, bytes, operations, begin, end, units);
+    case RTI_STEP_FEED_FORWARD_UP:
+        if (l->gate.data) {
+            count_matrix(device, slot, part, &l->gate, l->gate.panels, half, begin, end);
+        }
+        count_matrix(device, slot, part, &l->up, l->up.panels, half, begin, end);
+        break;
+    case RTI_STEP_LOGITS:
+        count_matrix(device, slot, part, &weights->output, slot->panel_count > 0 ? slot->panel_count : weights->output.panels,
+                     RTI_TILE_WIDTH, begin, end);
+        break;
+    }
 }
 
 // The work of the part's units, step by step: those of a norm cost something else than those of a matrix.
@@ -201,7 +223,7 @@ void rti_part_work_cpu(const rti_device *device, int32_t index, rt_part *part)
     for (int32_t s = 0; s < plan.step_count; first += plan.units[s++]) {
         int32_t begin = RTI_MAX(part->unit_begin - first, 0), end = RTI_MIN(part->unit_end - first, plan.units[s]);
         if (begin < end) {
-            count_step(device, slot, part, plan.steps[s], begin, end, plan.units[s]);
+            count_step(device, slot, part, plan.steps[s], begin, end);
         }
     }
 }

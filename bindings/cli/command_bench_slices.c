@@ -2,6 +2,10 @@
 //
 // Three worlds with the same characters, seeds and lines do the same work: in one update, in updates of 1 ms, and of 300 us
 // (or others). Rounds are interleaved; each round's times are compared with one another, and the median counts.
+//
+// After each round as much time as an eighth of its slices took goes to spins of the same lengths, and to reading fresh memory
+// for as long: how far those are off from what they usually take, nobody on this machine can predict. Arithmetic that stays in
+// registers says what interrupts do; reading says what others on the same memory do as well, and slices read weights.
 // SPDX-License-Identifier: MIT
 #include "commands.h"
 #include "options.h"
@@ -11,12 +15,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUDGETS = 3, WARM_ROUNDS = 3 };
+enum { BUDGETS = 3, WARM_ROUNDS = 3, SLICES_A_SPIN = 8 };
+enum { SPIN, READ, FLOORS };
+static const double LEAST_JUDGED_US = 100; // as for predictions: a shorter one's error is as one of this
+static const size_t READ_BYTES = (size_t)64 << 20;
+static const char *const length_names[RP_SLICE_LENGTHS] = {"below_50us", "50_to_150us", "150_to_500us", "from_500us"};
 
 typedef struct bench {
     stage_options stage;
     int64_t rounds, budgets[BUDGETS];
 } bench;
+
+// What pieces of one length took, as a share of that length, and the weight that an error of theirs has.
+typedef struct pieces {
+    samples share, weight;
+} pieces;
 
 typedef struct player {
     rp_world *world;
@@ -24,7 +37,83 @@ typedef struct player {
     uint32_t budget_us;
     samples round_us; // of updates
     uint64_t updates;
+    pieces floors[FLOORS][RP_SLICE_LENGTHS];
 } player;
+
+// Memory that is read in order, again and again: nothing of it is in a near cache when its turn comes.
+typedef struct reader {
+    uint64_t *words;
+    size_t at, count;
+    double words_per_us;
+} reader;
+
+static volatile uint64_t read_sink;
+
+static void reader_run(reader *r, double microseconds)
+{
+    uint64_t sum = 0;
+    for (size_t left = (size_t)(microseconds * r->words_per_us); left > 0;) {
+        size_t run = left < r->count - r->at ? left : r->count - r->at;
+        for (size_t i = 0; i < run; i++)
+            sum += r->words[r->at + i];
+        r->at = (r->at + run) % r->count;
+        left -= run;
+    }
+    read_sink = sum;
+}
+
+static bool reader_create(reader *r)
+{
+    *r = (reader){.count = READ_BYTES / sizeof(uint64_t), .words_per_us = 1000};
+    r->words = malloc(READ_BYTES);
+    if (r->words == NULL)
+        return false;
+    memset(r->words, 1, READ_BYTES);
+    samples times = {0};
+    for (int i = 0; i < 200; i++) {
+        uint64_t start = frames_now();
+        reader_run(r, 200);
+        samples_add(&times, (double)(frames_now() - start) * 1e-3);
+    }
+    double usual = samples_quantile(&times, 0.5);
+    r->words_per_us *= usual > 0 ? 200 / usual : 1;
+    samples_free(&times);
+    return true;
+}
+
+static void add_piece(pieces *p, double length_us, double took_us)
+{
+    samples_add(&p->share, took_us / length_us);
+    samples_add(&p->weight, length_us / (length_us > LEAST_JUDGED_US ? length_us : LEAST_JUDGED_US));
+}
+
+// Spins and reads as long as the slices of the last round were, an eighth as many.
+static void play_floors(player *p, const rp_stats *before, const spin *s, reader *r)
+{
+    rp_stats stats;
+    rp_world_get_stats(p->world, &stats);
+    for (int length = 0; length < RP_SLICE_LENGTHS; length++) {
+        const rp_slice_stats *now = &stats.slices_by_length[length], *then = &before->slices_by_length[length];
+        uint64_t count = now->error.count - then->error.count;
+        double length_us = count > 0 ? (double)(now->expected_ns - then->expected_ns) / (double)count * 1e-3 : 0;
+        for (uint64_t i = 0; i < (count + SLICES_A_SPIN / 2) / SLICES_A_SPIN; i++) {
+            uint64_t start = frames_now();
+            spin_run(s, length_us);
+            uint64_t between = frames_now();
+            reader_run(r, length_us);
+            add_piece(&p->floors[SPIN][length], length_us, (double)(between - start) * 1e-3);
+            add_piece(&p->floors[READ][length], length_us, (double)(frames_now() - between) * 1e-3);
+        }
+    }
+}
+
+// Errors, in percent, of pieces that were expected to take what those of their length usually do.
+static void floor_errors(const pieces *p, samples *errors)
+{
+    double usual = samples_quantile(&p->share, 0.5);
+    for (size_t i = 0; i < p->share.count; i++)
+        samples_add(errors, 100 * fabs(p->share.values[i] / usual - 1) * p->weight.values[i]);
+}
 
 // Everybody is told where they are, so that prompts begin anew in each round, and spoken to once.
 static bool play_round(player *p, int64_t round)
@@ -62,23 +151,47 @@ static bool create_player(const bench *b, rt_model *model, int64_t budget, playe
     return rp_world_create(&def, &p->world) == RT_OK && cast_create(&p->cast, p->world, (int)b->stage.characters);
 }
 
-// How far spins of this length are off: nothing on this machine is predicted better.
-static double spin_error(double slice_us, double share)
+static void report_quantiles(json_t *out, const char *what, const char *suffix, const rp_histogram *of_slices,
+                             const samples floors[FLOORS], const double *shares, int count)
 {
-    spin s = spin_calibrate();
-    samples errors = {0}, times = {0};
-    for (int i = 0; i < 2000; i++) {
-        uint64_t start = frames_now();
-        spin_run(&s, slice_us);
-        samples_add(&times, (double)(frames_now() - start) * 1e-3);
+    static const char *const names[] = {"prediction", "spin", "read"};
+    for (int i = 0; i < count; i++) {
+        double values[] = {rp_histogram_quantile(of_slices, shares[i]) / 10, samples_quantile(&floors[SPIN], shares[i]),
+                           samples_quantile(&floors[READ], shares[i])};
+        char key[96];
+        for (int n = 0; n < 3; n++) {
+            snprintf(key, sizeof key, "%s_error_p%.0f_percent%s%s", names[n], 100 * shares[i], what, suffix);
+            figure_set(out, key, values[n]);
+        }
+        double floor = values[1] > values[2] ? values[1] : values[2];
+        snprintf(key, sizeof key, "error_above_floor_p%.0f_percent%s%s", 100 * shares[i], what, suffix);
+        figure_set(out, key, values[0] > floor ? values[0] - floor : 0);
     }
-    double usual = samples_quantile(&times, 0.5);
-    for (size_t i = 0; i < times.count; i++)
-        samples_add(&errors, 100 * fabs(times.values[i] - usual) / usual);
-    double error = samples_quantile(&errors, share);
-    samples_free(&errors);
-    samples_free(&times);
-    return error;
+}
+
+// Of all slices, then by length.
+static void report_errors(json_t *out, const player *p, const rp_stats *stats, const char *suffix)
+{
+    static const double all_shares[] = {0.5, 0.9, 0.99}, last = 0.99;
+    samples all[FLOORS] = {{0}};
+    for (int length = 0; length < RP_SLICE_LENGTHS; length++)
+        for (int f = 0; f < FLOORS; f++)
+            floor_errors(&p->floors[f][length], &all[f]);
+    report_quantiles(out, "", suffix, &stats->prediction_error, all, all_shares, 3);
+    for (int length = 0; length < RP_SLICE_LENGTHS; length++) {
+        const rp_histogram *errors = &stats->slices_by_length[length].error;
+        samples floors[FLOORS] = {{0}};
+        char what[48];
+        for (int f = 0; f < FLOORS; f++)
+            floor_errors(&p->floors[f][length], &floors[f]);
+        snprintf(what, sizeof what, "_%s", length_names[length]);
+        if (errors->count >= 100)
+            report_quantiles(out, what, suffix, errors, floors, &last, 1);
+        for (int f = 0; f < FLOORS; f++)
+            samples_free(&floors[f]);
+    }
+    for (int f = 0; f < FLOORS; f++)
+        samples_free(&all[f]);
 }
 
 static void report_player(json_t *out, const player *base, const player *p)
@@ -90,7 +203,7 @@ static void report_player(json_t *out, const player *base, const player *p)
     for (size_t i = 0; i < p->round_us.count; i++)
         samples_add(&ratios, base->round_us.values[i] / p->round_us.values[i]);
     const char *name = p == base ? "unsliced" : "sliced";
-    char suffix[32] = "";
+    char suffix[32] = "_unsliced";
     if (p != base)
         snprintf(suffix, sizeof suffix, "_%uus", (unsigned)p->budget_us);
     const struct {
@@ -100,33 +213,54 @@ static void report_player(json_t *out, const player *base, const player *p)
         {"round_ms", samples_quantile(&p->round_us, 0.5) * 1e-3},
         {"throughput_percent", 100 * samples_quantile(&ratios, 0.5)},
         {"slice_mean_us", stats.slices ? (double)stats.used_us / (double)stats.slices : 0},
-        {"prediction_error_p50_percent", rp_histogram_quantile(&stats.prediction_error, 0.5) / 10},
-        {"prediction_error_p90_percent", rp_histogram_quantile(&stats.prediction_error, 0.9) / 10},
-        {"prediction_error_p99_percent", rp_histogram_quantile(&stats.prediction_error, 0.99) / 10},
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
-        snprintf(key, sizeof key, "%s_%s%s", name, figures[i].what, suffix);
+        snprintf(key, sizeof key, "%s_%s%s", name, figures[i].what, p == base ? "" : suffix);
         figure_set(out, key, figures[i].value);
     }
-    snprintf(key, sizeof key, "spin_error_p99_percent%s", suffix);
-    if (stats.slices)
-        figure_set(out, key, spin_error((double)stats.used_us / (double)stats.slices, 0.99));
+    report_errors(out, p, &stats, suffix);
     samples_free(&ratios);
+}
+
+// One round of each player, and what the machine does to pieces as long as its slices.
+static bool play_rounds(player *players, int64_t round, const spin *s, reader *r)
+{
+    for (int i = 0; i < BUDGETS; i++) {
+        rp_stats before;
+        if (round == WARM_ROUNDS)
+            rp_world_reset_stats(players[i].world);
+        rp_world_get_stats(players[i].world, &before);
+        if (!play_round(&players[i], round))
+            return false;
+        if (round >= WARM_ROUNDS)
+            play_floors(&players[i], &before, s, r);
+    }
+    return true;
+}
+
+static void destroy_player(player *p)
+{
+    for (int f = 0; f < FLOORS; f++) {
+        for (int length = 0; length < RP_SLICE_LENGTHS; length++) {
+            samples_free(&p->floors[f][length].share);
+            samples_free(&p->floors[f][length].weight);
+        }
+    }
+    cast_destroy(&p->cast);
+    samples_free(&p->round_us);
+    rp_world_destroy(p->world);
 }
 
 static int run(const bench *b, rt_model *model)
 {
     player players[BUDGETS] = {0};
-    bool good = true;
+    reader r;
+    bool good = reader_create(&r);
+    spin s = spin_calibrate();
     for (int i = 0; good && i < BUDGETS; i++)
         good = create_player(b, model, b->budgets[i], &players[i]);
-    for (int64_t round = 0; good && round < WARM_ROUNDS + b->rounds; round++) {
-        for (int i = 0; good && i < BUDGETS; i++) {
-            if (round == WARM_ROUNDS)
-                rp_world_reset_stats(players[i].world);
-            good = play_round(&players[i], round);
-        }
-    }
+    for (int64_t round = 0; good && round < WARM_ROUNDS + b->rounds; round++)
+        good = play_rounds(players, round, &s, &r);
     int exit_code;
     if (good) {
         json_t *out = json_object();
@@ -139,11 +273,9 @@ static int run(const bench *b, rt_model *model)
     } else {
         exit_code = failure("bench slices", NULL);
     }
-    for (int i = 0; i < BUDGETS; i++) {
-        cast_destroy(&players[i].cast);
-        samples_free(&players[i].round_us);
-        rp_world_destroy(players[i].world);
-    }
+    for (int i = 0; i < BUDGETS; i++)
+        destroy_player(&players[i]);
+    free(r.words);
     return exit_code;
 }
 
@@ -160,7 +292,7 @@ int command_bench_slices(int argc, char **argv)
         "bench slices",
         "[--model FILE] [--characters N] [--long US] [--short US] [--rounds N] [--json]",
         "Does the same work in one update and in small ones, in turn, and says what the small ones cost; and how far\n"
-        "the predictions of slices were off, beside spins of the same length.",
+        "the predictions of slices were off, beside spins and reads of the same lengths.",
         options,
         OPTION_COUNT(options),
         0,

@@ -112,6 +112,13 @@ typedef struct rp_histogram {
 // The value below which `share` (0 to 1) of the counts lie, interpolated in its bucket.
 RT_API double rp_histogram_quantile(const rp_histogram *histogram, double share);
 
+// Slices of one length: of what they were expected to take. Below 50 us, 150, 500, and from there on.
+#define RP_SLICE_LENGTHS 4
+typedef struct rp_slice_stats {
+    uint64_t expected_ns; // of all of them
+    rp_histogram error;   // as rp_stats.prediction_error
+} rp_slice_stats;
+
 typedef struct rp_stats {
     uint64_t updates, slices, passes;
     uint64_t prefill_tokens, decode_tokens, reused_tokens, speculated_tokens, accepted_tokens;
@@ -124,6 +131,7 @@ typedef struct rp_stats {
     rp_histogram overshoot;        // of each update past its budget, microseconds
     rp_histogram slice_time;       // microseconds
     rp_histogram prediction_error; // |measured - predicted| as per mille of predicted (of 100 us for shorter slices)
+    rp_slice_stats slices_by_length[RP_SLICE_LENGTHS];
     rp_histogram first_text;       // rp_character_say to the first word, microseconds
     rt_cache_stats cache;
     int32_t turns_queued, turns_active;

@@ -244,6 +244,23 @@ static void trace_slice(const run *r, const rpi_pass *pass, uint64_t begin_ns, u
     entry->rank = (int16_t)RPI_MIN(rpi_pass_rank(world, pass, begin_ns), INT16_MAX);
 }
 
+// Histograms of what a slice took and how far off its prediction was.
+static void count_slice(rp_stats *stats, double expected_ns, double measured_ns)
+{
+    static const double lengths_ns[RP_SLICE_LENGTHS - 1] = { 50e3, 150e3, 500e3 };
+    stats->slices++;
+    rpi_histogram_add(&stats->slice_time, measured_ns / 1000);
+    if (expected_ns <= 0 || measured_ns <= 0)
+        return;
+    double error = 1000 * fabs(measured_ns - expected_ns) / RPI_MAX(expected_ns, LEAST_JUDGED_NS);
+    int length = 0;
+    while (length < RP_SLICE_LENGTHS - 1 && expected_ns >= lengths_ns[length])
+        length++;
+    rpi_histogram_add(&stats->prediction_error, error);
+    rpi_histogram_add(&stats->slices_by_length[length].error, error);
+    stats->slices_by_length[length].expected_ns += (uint64_t)expected_ns;
+}
+
 static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elapsed_ns)
 {
     rp_world *world = r->world;
@@ -258,12 +275,8 @@ static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elap
     rpi_cost_learn_slice(cost, expected, measured);
     if ((double)elapsed_ns > measured && measured > 0)
         rpi_chore_learn(cost, RPI_CHORE_SLICE, 0, (double)elapsed_ns - measured);
-    world->stats.slices++;
     trace_slice(r, pass, begin_ns, elapsed_ns, expected);
-    rpi_histogram_add(&world->stats.slice_time, measured / 1000);
-    if (expected > 0 && measured > 0)
-        rpi_histogram_add(&world->stats.prediction_error,
-                          1000 * fabs(measured - expected) / RPI_MAX(expected, LEAST_JUDGED_NS));
+    count_slice(&world->stats, expected, measured);
 }
 
 // What was queued on a GPU: true when it is finished and more may be queued.

@@ -118,13 +118,25 @@ static __device__ __forceinline__ void rti_round_block(float value, int lane, si
     }
 }
 
+// The pass's header, in one load: a kernel's way to its first work is as long as the loads that wait for each other.
+static __device__ __forceinline__ rti_pass_header rti_read_header(const rti_pass_rows &rows)
+{
+    rti_pass_header h;
+#if defined(RTI_CUDA_EMULATION)
+    h = *rows.header;
+#else
+    asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(h.row_count), "=r"(h.logits_count), "=r"(h.number), "=r"(h.stopped) : "l"(rows.header));
+#endif
+    return h;
+}
+
 // Whether the pass is to be dropped; the same in all lanes of a warp. The stop flag lies across the bus: one thread of a kernel
 // looks there, all others at the copy that it leaves for those who come after.
-static __device__ __forceinline__ bool rti_stopped(const rti_pass_rows &rows)
+static __device__ __forceinline__ bool rti_stopped(const rti_pass_rows &rows, const rti_pass_header &header)
 {
-    unsigned number = rows.header->number;
-    bool is_stopped = rti_warp_uniform(*(volatile unsigned *)rows.stopped == number);
-    if ((threadIdx.x | blockIdx.x | blockIdx.y | blockIdx.z) == 0 && *rows.stop == number) *rows.stopped = number;
+    bool is_stopped = rti_warp_uniform(header.stopped == header.number);
+    if ((threadIdx.x | blockIdx.x | blockIdx.y | blockIdx.z) == 0 && *rows.stop == header.number) *rows.stopped = header.number;
     return is_stopped;
 }
 

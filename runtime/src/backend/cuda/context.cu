@@ -87,9 +87,21 @@ rti_cuda_scope::~rti_cuda_scope()
 
 #if !defined(RTI_CUDA_EMULATION) && CUDA_VERSION >= 12040
 
-// False where driver or device have no green contexts, or none so small.
-static bool green_stream(int device, int percent, int priority, void **green, cudaStream_t *stream)
+// Green contexts are shares of the device's primary context: a stream of one takes no kernels of another context.
+static bool is_primary(const rti_cuda_context &context)
 {
+    const rti_cuda_driver *driver = rti_cuda_driver_get();
+    CUcontext primary = NULL;
+    if (context.is_primary) return true;
+    if (driver->retain(&primary, context.device) != CUDA_SUCCESS) return false;
+    driver->release(context.device);
+    return primary == context.handle;
+}
+
+// False where driver or device have no green contexts, or none so small.
+static bool green_stream(const rti_cuda_context &in, int percent, int priority, void **green, cudaStream_t *stream)
+{
+    const CUdevice device = in.device;
     typedef CUresult get_resource(CUdevice, CUdevResource *, CUdevResourceType);
     typedef CUresult split(CUdevResource *, unsigned *, const CUdevResource *, CUdevResource *, unsigned, unsigned);
     typedef CUresult describe(CUdevResourceDesc *, CUdevResource *, unsigned);
@@ -100,7 +112,7 @@ static bool green_stream(int device, int percent, int priority, void **green, cu
     describe *make = find<describe>("cuDevResourceGenerateDesc");
     create *begin = find<create>("cuGreenCtxCreate");
     create_stream *flow = find<create_stream>("cuGreenCtxStreamCreate");
-    if (!get || !cut || !make || !begin || !flow) return false;
+    if (!get || !cut || !make || !begin || !flow || !is_primary(in)) return false;
     CUdevResource all, ours, rest;
     CUdevResourceDesc description;
     unsigned groups = 1;
@@ -128,7 +140,7 @@ void rti_cuda_green_destroy(void *green)
 
 #else
 
-static bool green_stream(int, int, int, void **, cudaStream_t *)
+static bool green_stream(const rti_cuda_context &, int, int, void **, cudaStream_t *)
 {
     return false;
 }
@@ -145,6 +157,6 @@ rt_result rti_cuda_stream_create(const rt_host *host, const rti_weights *weights
     rt_result result = rti_cuda_check(host, cudaDeviceGetStreamPriorityRange(&least, &greatest), "stream priorities");
     if (result != RT_OK) return result;
     // The game's rendering goes first: ours is the lowest priority that there is.
-    if (percent > 0 && percent < 100 && green_stream(weights->context.device, percent, least, green, stream)) return RT_OK;
+    if (percent > 0 && percent < 100 && green_stream(weights->context, percent, least, green, stream)) return RT_OK;
     return rti_cuda_check(host, cudaStreamCreateWithPriority(stream, cudaStreamNonBlocking, least), "a stream");
 }

@@ -34,7 +34,8 @@ static int64_t largest(int64_t a, int64_t b)
 
 struct slot_shape {
     size_t rows, logits, hidden, query, qkv, ffn, gate_up, widest, vocab;
-    int table_size, max_chunks, heads, head_size;
+    int table_size, max_chunks, heads, head_size, rope_count;
+    size_t pairs[RTI_MAX_ROPES];
 };
 
 static slot_shape shape_of(const rti_device_def *def)
@@ -55,6 +56,8 @@ static slot_shape shape_of(const rti_device_def *def)
     s.max_chunks = s.table_size * RT_KV_BLOCK_TOKENS / RTI_CHUNK + 2;
     s.heads = n->head_count;
     s.head_size = n->head_size;
+    s.rope_count = n->rope_count;
+    for (int i = 0; i < n->rope_count; i++) s.pairs[i] = (size_t)(n->ropes[i].rotated / 2);
     return s;
 }
 
@@ -85,7 +88,9 @@ static size_t carve_slot(uint8_t *base, const slot_shape &s, rti_cuda_slot *slot
     slot->gate_up = (float *)carve(&c, s.rows * s.gate_up * sizeof(float));
     slot->activated = (float *)carve(&c, s.rows * s.ffn * sizeof(float));
     slot->sublayer = (float *)carve(&c, s.rows * s.hidden * sizeof(float));
-    slot->partial = (float *)carve(&c, s.rows * (size_t)s.heads * (size_t)s.max_chunks * (size_t)(s.head_size + 2) * sizeof(float));
+    size_t split = (s.rows < RTI_SPLIT_ROWS ? s.rows : RTI_SPLIT_ROWS) * (size_t)s.max_chunks; // rows of more have a chunk each
+    slot->partial = (float *)carve(&c, (split > s.rows ? split : s.rows) * (size_t)s.heads * (size_t)(s.head_size + 2) * sizeof(float));
+    for (int i = 0; i < s.rope_count; i++) slot->angles[i] = (float2 *)carve(&c, s.rows * s.pairs[i] * sizeof(float2));
     size_t blocks = (s.widest + 31) / 32;
     slot->rounded.upper = (int8_t *)carve(&c, s.rows * blocks * 32);
     slot->rounded.lower = (int8_t *)carve(&c, s.rows * blocks * 32);
@@ -222,6 +227,7 @@ void rti_cuda_device_destroy(rti_device *d)
     if (d->cache) cudaFree(d->cache);
     if (d->stream) cudaStreamDestroy(d->stream);
     rti_cuda_green_destroy(d->green);
+    rti_cuda_forget_error(); // of a device that is lost
     rt_host host = d->host;
     rti_cuda_services->release(&host, d->sample_scratch, d->scratch_bytes);
     rti_cuda_services->release(&host, d, sizeof *d);
@@ -239,16 +245,21 @@ rt_result rti_cuda_block_copy(rti_device *d, uint32_t to, uint32_t from)
     return rti_cuda_check(&d->host, error, "copying a cache block");
 }
 
+// In the stream's order: a plain copy from pageable memory may still be on its way when it returns, and our streams wait for no other.
+static cudaError_t copy_and_wait(rti_device *d, void *to, const void *from, cudaMemcpyKind kind)
+{
+    cudaError_t error = cudaMemcpyAsync(to, from, d->block_bytes, kind, d->stream);
+    return error == cudaSuccess ? cudaStreamSynchronize(d->stream) : error;
+}
+
 rt_result rti_cuda_block_read(rti_device *d, uint32_t block, void *bytes)
 {
-    cudaError_t error = cudaStreamSynchronize(d->stream);
-    if (error == cudaSuccess) error = cudaMemcpy(bytes, d->cache + (size_t)block * d->block_bytes, d->block_bytes, cudaMemcpyDeviceToHost);
+    cudaError_t error = copy_and_wait(d, bytes, d->cache + (size_t)block * d->block_bytes, cudaMemcpyDeviceToHost);
     return rti_cuda_check(&d->host, error, "reading a cache block");
 }
 
 rt_result rti_cuda_block_write(rti_device *d, uint32_t block, const void *bytes)
 {
-    cudaError_t error = cudaStreamSynchronize(d->stream);
-    if (error == cudaSuccess) error = cudaMemcpy(d->cache + (size_t)block * d->block_bytes, bytes, d->block_bytes, cudaMemcpyHostToDevice);
+    cudaError_t error = copy_and_wait(d, d->cache + (size_t)block * d->block_bytes, bytes, cudaMemcpyHostToDevice);
     return rti_cuda_check(&d->host, error, "writing a cache block");
 }

@@ -8,39 +8,29 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
-// Rows 1, 2, 4 .. 32; chunks 1, 4, 16 ..; the last one of each is the most that a pass can have.
+// A graph is for up to so many rows: the steps of the matrix kernels, and one row alone. The last is the most that a pass has.
+static const int bucket_rows[] = {1, 8, 16, 32};
+
 static int rows_of(const rti_device *d, int bucket)
 {
-    return least(1 << bucket, d->max_rows);
-}
-
-static int chunks_of(const rti_device *d, int bucket)
-{
-    return bucket < 15 ? least(1 << 2 * bucket, d->max_chunks) : d->max_chunks;
+    return least(bucket_rows[bucket], d->max_rows);
 }
 
 static int row_buckets(const rti_device *d)
 {
     int count = 1;
-    while (count < RTI_GRAPH_ROW_BUCKETS && rows_of(d, count - 1) < d->max_rows) count++;
-    return count;
-}
-
-static int chunk_buckets(const rti_device *d)
-{
-    int count = 1;
-    while (chunks_of(d, count - 1) < d->max_chunks) count++;
+    while (count < 4 && rows_of(d, count - 1) < d->max_rows) count++;
     return count;
 }
 
 static size_t graph_count(const rti_device *d)
 {
-    return (size_t)row_buckets(d) * (size_t)chunk_buckets(d) * (size_t)d->weights->network->layer_count;
+    return (size_t)row_buckets(d) * (size_t)d->weights->network->layer_count;
 }
 
-static cudaGraphExec_t *graph_at(const rti_device *d, rti_cuda_slot *slot, int rows, int chunks, int layer)
+static cudaGraphExec_t *graph_at(const rti_device *d, rti_cuda_slot *slot, int rows, int layer)
 {
-    return &slot->graphs[((size_t)rows * (size_t)chunk_buckets(d) + (size_t)chunks) * (size_t)d->weights->network->layer_count + (size_t)layer];
+    return &slot->graphs[(size_t)rows * (size_t)d->weights->network->layer_count + (size_t)layer];
 }
 
 static void layer_parts(const rti_device *d, int layer, rt_part parts[5])
@@ -71,21 +61,25 @@ static cudaError_t capture(const rti_launch_context &c, int layer, cudaGraphExec
     cudaError_t ended = cudaStreamEndCapture(c.d->stream, &graph);
     if (error == cudaSuccess) error = ended;
     if (error == cudaSuccess) error = cudaGraphInstantiate(executable, graph, 0);
+    if (error == cudaSuccess) error = cudaGraphUpload(*executable, c.d->stream); // else the first launch takes memory for it
     if (graph) cudaGraphDestroy(graph);
     return error;
 }
 
-// Every kernel once, over no rows: the driver loads code when it first runs, which is an allocation.
+// Every kernel that a pass may need once, over no rows: the driver loads code when it first runs, which is an allocation. Layers
+// need not be of one kind.
 static cudaError_t warm_up(rti_device *d, rti_cuda_slot *slot)
 {
-    static const int counts[] = {1, 16, RT_MAX_PASS_ROWS};
+    static const int counts[] = {1, 16, 32, RT_MAX_PASS_ROWS};
     cudaError_t error = cudaMemsetAsync(slot->inputs, 0, slot->inputs_bytes, d->stream);
-    for (int i = 0; i < 3 && error == cudaSuccess; i++) {
-        rti_launch_context c = {d, slot, least(counts[i], d->max_rows), 1};
+    for (int i = 0; i < 4 && error == cudaSuccess; i++) {
+        rti_launch_context c = {d, slot, least(counts[i], d->max_rows)};
         rt_part parts[5], other = rt_part();
-        layer_parts(d, 0, parts);
         error = rti_cuda_launch_part(c, other); // the embedding
-        if (error == cudaSuccess) error = launch_layer(c, parts);
+        for (int layer = 0; layer < d->weights->network->layer_count && error == cudaSuccess; layer++) {
+            layer_parts(d, layer, parts);
+            error = launch_layer(c, parts);
+        }
         other.kind = RT_PART_LOGITS;
         other.unit_end = other.unit_count = rti_cuda_part_units(d, 0, RT_PART_LOGITS, 0);
         slot->logits_count = least(counts[i], d->max_logits_rows);
@@ -100,11 +94,10 @@ static cudaError_t create_all(rti_device *d, rti_cuda_slot *slot)
 {
     cudaError_t error = warm_up(d, slot);
     for (int rows = 0; rows < row_buckets(d) && error == cudaSuccess; rows++)
-        for (int chunks = 0; chunks < chunk_buckets(d) && error == cudaSuccess; chunks++)
-            for (int layer = 0; layer < d->weights->network->layer_count && error == cudaSuccess; layer++) {
-                rti_launch_context c = {d, slot, rows_of(d, rows), chunks_of(d, chunks)};
-                error = capture(c, layer, graph_at(d, slot, rows, chunks, layer));
-            }
+        for (int layer = 0; layer < d->weights->network->layer_count && error == cudaSuccess; layer++) {
+            rti_launch_context c = {d, slot, rows_of(d, rows)};
+            error = capture(c, layer, graph_at(d, slot, rows, layer));
+        }
     return error;
 }
 
@@ -134,9 +127,8 @@ void rti_cuda_graphs_destroy(rti_device *d)
 
 cudaError_t rti_cuda_run_layer(const rti_launch_context &c, const rt_part *parts)
 {
-    int rows = 0, chunks = 0;
+    int rows = 0;
     while (rows < row_buckets(c.d) && rows_of(c.d, rows) < c.max_rows) rows++;
     if (rows == row_buckets(c.d)) return launch_layer(c, parts); // many rows: grids as large as they are
-    while (chunks_of(c.d, chunks) < c.chunks) chunks++;
-    return cudaGraphLaunch(*graph_at(c.d, c.slot, rows, chunks, parts[0].layer), c.d->stream);
+    return cudaGraphLaunch(*graph_at(c.d, c.slot, rows, parts[0].layer), c.d->stream);
 }

@@ -26,7 +26,7 @@ static __device__ __forceinline__ void multiply_tile(const unsigned a[4], const 
         }
     }
 #elif __CUDA_ARCH__ >= 800
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #else
@@ -133,8 +133,9 @@ static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2)
 matrix_halves(rti_device_matrix m, const float *values, int group_begin, rti_matrix_target to, rti_pass_rows rows, bool logits_rows)
 {
     RTI_SHARED(float, parts);
-    if (rti_stopped(rows)) return;
-    int row_count = logits_rows ? rows.header->logits_count : rows.header->row_count;
+    const rti_pass_header header = rti_read_header(rows);
+    if (rti_stopped(rows, header)) return;
+    int row_count = logits_rows ? header.logits_count : header.row_count;
     int row_begin = (int)blockIdx.y * TILES * RTI_TOKEN_TILE;
     if (row_begin >= row_count) return;
     int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP, group = group_begin + (int)blockIdx.x;

@@ -30,15 +30,15 @@ static __device__ __forceinline__ void multiply_tile(const int a[4], const int b
         }
     }
 #elif __CUDA_ARCH__ >= 800
-    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
+    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
         : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(0));
 #else
     // Turing: four products of 8 x 8 x 16. Their fragments are the quarters of the ones above.
     for (int r = 0; r < 2; r++) {
-        asm("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%4, %4};"
+        asm volatile("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%4, %4};"
             : "=r"(d[2 * r]), "=r"(d[2 * r + 1]) : "r"(a[r]), "r"(b[0]), "r"(0));
-        asm("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%0, %1};"
+        asm volatile("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%0, %1};"
             : "+r"(d[2 * r]), "+r"(d[2 * r + 1]) : "r"(a[2 + r]), "r"(b[1]));
     }
 #endif
@@ -149,8 +149,9 @@ static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2)
 matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, rti_matrix_target to, rti_pass_rows rows, bool logits_rows)
 {
     RTI_SHARED(float, parts);
-    if (rti_stopped(rows)) return;
-    int row_count = logits_rows ? rows.header->logits_count : rows.header->row_count;
+    const rti_pass_header header = rti_read_header(rows);
+    if (rti_stopped(rows, header)) return;
+    int row_count = logits_rows ? header.logits_count : header.row_count;
     int row_begin = (int)blockIdx.y * TILES * RTI_TOKEN_TILE;
     if (row_begin >= row_count) return;
     int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP;
@@ -185,8 +186,9 @@ matrix_quantised(rti_device_matrix m, rti_activations in, int group_begin, rti_m
 static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP)
 matrix_float(rti_device_matrix m, rti_activations in, int output_begin, int output_end, rti_matrix_target to, rti_pass_rows rows, bool logits_rows)
 {
-    if (rti_stopped(rows)) return;
-    int row_count = logits_rows ? rows.header->logits_count : rows.header->row_count;
+    const rti_pass_header header = rti_read_header(rows);
+    if (rti_stopped(rows, header)) return;
+    int row_count = logits_rows ? header.logits_count : header.row_count;
     int row_begin = (int)blockIdx.y * FLOAT_ROWS;
     int output_row = output_begin + (int)blockIdx.x * RTI_PARTIALS + (int)threadIdx.x / RTI_WARP;
     if (row_begin >= row_count || output_row >= output_end || output_row >= m.rows) return;

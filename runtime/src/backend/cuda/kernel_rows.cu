@@ -12,7 +12,8 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 embed_rows(rti_device_matrix m, float scale, float *x, rti_pass_rows rows)
 {
     int row = (int)blockIdx.x;
-    if (rti_stopped(rows) || row >= rows.header->row_count) return;
+    const rti_pass_header header = rti_read_header(rows);
+    if (rti_stopped(rows, header) || row >= header.row_count) return;
     int token = rows.tokens[row];
     for (int c = (int)threadIdx.x; c < m.columns; c += ROW_THREADS)
         x[(size_t)row * (size_t)m.columns + (size_t)c] = __fmul_rn(rti_element(m, token, c), scale);
@@ -21,6 +22,29 @@ embed_rows(rti_device_matrix m, float scale, float *x, rti_pass_rows rows)
 cudaError_t rti_launch_embed(const rti_device_matrix &m, float scale, float *x, const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
 {
     RTI_LAUNCH(embed_rows, (unsigned)max_rows, ROW_THREADS, 0, stream, m, scale, x, rows);
+    return cudaGetLastError();
+}
+
+// Cosine and sine of each row's rotation, once a pass: all layers and heads turn by the same. Angles in double: at position
+// 131,071 a float has lost the third digit after the point.
+static __global__ void __launch_bounds__(ROW_THREADS)
+measure_angles(const double *frequency, int pairs, double magnitude, float2 *angles, rti_pass_rows rows)
+{
+    int row = (int)blockIdx.x;
+    const rti_pass_header header = rti_read_header(rows);
+    if (rti_stopped(rows, header) || row >= header.row_count) return;
+    double position = (double)rows.positions[row];
+    for (int i = (int)threadIdx.x; i < pairs; i += ROW_THREADS) {
+        double angle = __dmul_rn(position, frequency[i]);
+        angles[(size_t)row * (size_t)pairs + (size_t)i] = make_float2((float)(cos(angle) * magnitude), (float)(sin(angle) * magnitude));
+    }
+}
+
+cudaError_t rti_launch_angles(const double *frequency, int pairs, double magnitude, float2 *angles, const rti_pass_rows &rows, int max_rows,
+                              cudaStream_t stream)
+{
+    if (pairs == 0) return cudaSuccess;
+    RTI_LAUNCH(measure_angles, (unsigned)max_rows, ROW_THREADS, 0, stream, frequency, pairs, magnitude, angles, rows);
     return cudaGetLastError();
 }
 
@@ -72,7 +96,8 @@ norm_rows(rti_norm norm, const float *x, row_output to, bool gather, rti_pass_ro
 {
     RTI_SHARED(float, scratch);
     int row = (int)blockIdx.x;
-    if (rti_stopped(rows) || row >= (gather ? rows.header->logits_count : rows.header->row_count)) return;
+    const rti_pass_header header = rti_read_header(rows);
+    if (rti_stopped(rows, header) || row >= (gather ? header.logits_count : header.row_count)) return;
     const float *in = x + (size_t)(gather ? rows.logits_rows[row] : row) * (size_t)to.columns;
     float mean, factor;
     measure(norm, in, to.columns, scratch, &mean, &factor);
@@ -94,7 +119,8 @@ norm_add_rows(rti_norm norm, const float *y, int columns, float *x, rti_pass_row
 {
     RTI_SHARED(float, scratch);
     int row = (int)blockIdx.x;
-    if (rti_stopped(rows) || row >= rows.header->row_count) return;
+    const rti_pass_header header = rti_read_header(rows);
+    if (rti_stopped(rows, header) || row >= header.row_count) return;
     const float *in = y + (size_t)row * (size_t)columns;
     float *out = x + (size_t)row * (size_t)columns;
     float mean, factor;
@@ -128,7 +154,8 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 activate_rows(int kind, const float *gate_up, row_output to, rti_pass_rows rows)
 {
     int row = (int)blockIdx.x, c = (int)blockIdx.y * ROW_THREADS + (int)threadIdx.x;
-    if (rti_stopped(rows) || row >= rows.header->row_count) return;
+    const rti_pass_header header = rti_read_header(rows);
+    if (rti_stopped(rows, header) || row >= header.row_count) return;
     float value = 0.0f;
     if (c < to.columns) {
         const float *in = gate_up + (size_t)row * (size_t)to.columns * (kind == 2 ? 1u : 2u);

@@ -73,7 +73,7 @@ struct rti_activations {
 };
 
 // Read by every kernel of a pass, written once when it begins: graphs stay valid from pass to pass.
-struct rti_pass_header {
+struct rti_pass_header { // 16 bytes: one load
     int row_count;
     int logits_count;
     unsigned number;  // of the pass, never 0
@@ -106,6 +106,10 @@ cudaError_t rti_launch_matrix(const rti_device_matrix &matrix, const rti_activat
 cudaError_t rti_launch_embed(const rti_device_matrix &matrix, float scale, float *x, const rti_pass_rows &rows, int max_rows,
                              cudaStream_t stream);
 
+// [row][pairs] of {cosine, sine}, times magnitude, for rti_launch_rope_store.
+cudaError_t rti_launch_angles(const double *frequency, int pairs, double magnitude, float2 *angles, const rti_pass_rows &rows, int max_rows,
+                              cudaStream_t stream);
+
 // Norm of each row (kind 0 RMS, 1 LayerNorm; weight NULL: none at all), to float32 and rounded. `gather`: row i of the
 // output is row logits_rows[i] of the input.
 struct rti_norm {
@@ -128,8 +132,7 @@ struct rti_attention_shape {
     int heads, kv_heads, head_size;
     int rotated;       // dims that turn
     bool neighbours;   // order of the pairs
-    float magnitude;
-    const double *frequency; // device, rotated / 2
+    const float2 *angles; // [row][rotated / 2]
     const float *query_norm, *key_norm; // head_size, or NULL
     float norm_epsilon;
     float scale, softcap;
@@ -143,9 +146,11 @@ struct rti_attention_shape {
 // Normalises and rotates queries (in place) and keys of qkv [row][(heads + 2 kv_heads) * head_size]; keys and values go to the cache.
 cudaError_t rti_launch_rope_store(const rti_attention_shape &shape, float *qkv, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
 
-// partial: [row][head][chunk][head_size + 2]: weighted values, sum, largest score of each chunk of RTI_CHUNK positions.
+// partial: [row][head][chunk][head_size + 2]: weighted values, sum, largest score of each chunk of RTI_CHUNK positions. Passes
+// of more than RTI_SPLIT_ROWS rows, which fill the device as they are, put a row's chunks together at once and have one for each.
+#define RTI_SPLIT_ROWS 32
 cudaError_t rti_launch_attention(const rti_attention_shape &shape, const float *qkv, float *partial, int max_chunks, int head_begin,
-                                 int head_end, const rti_pass_rows &rows, int max_rows, int chunks, cudaStream_t stream);
+                                 int head_end, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);
 // Chunks in ascending order to y [row][heads * head_size], and rounded.
 cudaError_t rti_launch_attention_combine(const rti_attention_shape &shape, const float *partial, int max_chunks, float *y,
                                          const rti_rounded &rounded, const rti_pass_rows &rows, int max_rows, cudaStream_t stream);

@@ -41,8 +41,7 @@ static rti_attention_shape attention_shape(const rti_launch_context &c, int laye
     s.head_size = n->head_size;
     s.rotated = rope.rotated;
     s.neighbours = rope.order == RTI_ROPE_NEIGHBOURS;
-    s.magnitude = (float)rope.magnitude;
-    s.frequency = c.d->weights->frequency[l.rope];
+    s.angles = c.slot->angles[l.rope];
     s.query_norm = c.d->weights->layers[layer].query_norm;
     s.key_norm = c.d->weights->layers[layer].key_norm;
     s.norm_epsilon = n->norm_epsilon;
@@ -78,7 +77,7 @@ static cudaError_t launch_attention(const rti_launch_context &c, const rt_part &
 {
     rti_attention_shape shape = attention_shape(c, part.layer);
     cudaError_t error = rti_launch_attention(shape, c.slot->qkv, c.slot->partial, c.d->max_chunks, part.unit_begin, part.unit_end, c.slot->rows,
-                                             c.max_rows, c.chunks, c.d->stream);
+                                             c.max_rows, c.d->stream);
     if (error != cudaSuccess || part.unit_end < part.unit_count) return error;
     return rti_launch_attention_combine(shape, c.slot->partial, c.d->max_chunks, c.slot->attention, rounded_of(c, PLANES_8_BITS), c.slot->rows,
                                         c.max_rows, c.d->stream);
@@ -131,12 +130,23 @@ static cudaError_t launch_logits(const rti_launch_context &c, const rt_part &par
     return error;
 }
 
+// With it what all layers need of the rows' positions.
+static cudaError_t launch_embed(const rti_launch_context &c)
+{
+    const rti_weights *w = c.d->weights;
+    const rti_network *n = w->network;
+    cudaError_t error = rti_launch_embed(w->embedding, n->embedding_scale, c.slot->x, c.slot->rows, c.max_rows, c.d->stream);
+    for (int i = 0; i < n->rope_count && error == cudaSuccess; i++)
+        error = rti_launch_angles(w->frequency[i], n->ropes[i].rotated / 2, (double)(float)n->ropes[i].magnitude, c.slot->angles[i], c.slot->rows,
+                                  c.max_rows, c.d->stream);
+    return error;
+}
+
 cudaError_t rti_cuda_launch_part(const rti_launch_context &c, const rt_part &part)
 {
     const rti_weights *w = c.d->weights;
     switch (part.kind) {
-    case RT_PART_EMBED:
-        return rti_launch_embed(w->embedding, w->network->embedding_scale, c.slot->x, c.slot->rows, c.max_rows, c.d->stream);
+    case RT_PART_EMBED: return launch_embed(c);
     case RT_PART_QKV: return launch_qkv(c, part);
     case RT_PART_ATTENTION: return launch_attention(c, part);
     case RT_PART_ATTENTION_OUT: {

@@ -9,12 +9,11 @@ struct rti_launch_context {
     rti_device *d;
     rti_cuda_slot *slot;
     int max_rows; // what grids are made for: at least as many as the pass has
-    int chunks;   // the same of attention's chunks
 };
 
 cudaError_t rti_cuda_launch_part(const rti_launch_context &context, const rt_part &part);
 
-// The five parts of a layer, each whole; from a graph where there is one for as many rows and chunks.
+// The five parts of a layer, each whole; from a graph where there is one for as many rows.
 cudaError_t rti_cuda_run_layer(const rti_launch_context &context, const rt_part *parts);
 
 #endif

@@ -53,7 +53,6 @@ rt_result rti_cuda_pass_begin(rti_device *d, int32_t number, const rti_pass_inpu
     rti_pass_header *header = (rti_pass_header *)slot->host_rows.header;
     header->row_count = slot->row_count = input->row_count;
     header->logits_count = slot->logits_count = input->logits_count;
-    slot->chunks = 1;
     slot->context_sum = 0;
     slot->number = slot->number + 1 ? slot->number + 1 : 1;
     header->number = slot->number;
@@ -65,8 +64,6 @@ rt_result rti_cuda_pass_begin(rti_device *d, int32_t number, const rti_pass_inpu
         ((int *)slot->host_rows.positions)[i] = row->position;
         ((int *)slot->host_rows.first_positions)[i] = row->first_position;
         if (row->logits_row >= 0) ((int *)slot->host_rows.logits_rows)[row->logits_row] = i;
-        int chunks = row->position / RTI_CHUNK - row->first_position / RTI_CHUNK + 1;
-        slot->chunks = chunks > slot->chunks ? chunks : slot->chunks;
         slot->context_sum += row->position - row->first_position + 1;
     }
     rt_result result = upload_tables(d, slot, input);
@@ -157,7 +154,7 @@ static bool is_whole_layer(const rt_part *parts, int count)
 rt_result rti_cuda_run(rti_device *d, int32_t number, rt_part *parts, int32_t part_count)
 {
     rti_cuda_slot *slot = &d->slots[number];
-    rti_launch_context c = {d, slot, slot->row_count, slot->chunks};
+    rti_launch_context c = {d, slot, slot->row_count};
     cudaError_t error = cudaEventRecord(slot->begin, d->stream);
     for (int i = 0; i < part_count && error == cudaSuccess;) {
         if (is_whole_layer(parts + i, part_count - i)) {
@@ -180,6 +177,7 @@ rt_result rti_cuda_poll(rti_device *d, int32_t number, bool *idle, uint64_t *ela
     if (!slot->is_queued) return RT_OK;
     cudaError_t error = cudaEventQuery(slot->end);
     if (error == cudaErrorNotReady) {
+        rti_cuda_forget_error();
         *idle = false;
         return RT_OK;
     }

@@ -17,9 +17,15 @@ rt_result rti_cuda_fail(const rt_host *host, rt_result code, const char *format,
     return rti_cuda_services->raise(host, code, message);
 }
 
+void rti_cuda_forget_error(void)
+{
+    (void)cudaGetLastError();
+}
+
 rt_result rti_cuda_check(const rt_host *host, cudaError_t error, const char *what)
 {
     if (error == cudaSuccess) return RT_OK;
+    rti_cuda_forget_error();
     rt_result code = error == cudaErrorMemoryAllocation ? RT_ERROR_OUT_OF_MEMORY : RT_ERROR_DEVICE;
     return rti_cuda_fail(host, code, "CUDA: %s: %s%s", what, cudaGetErrorString(error),
                          code == RT_ERROR_DEVICE ? ": destroy the context and the model, then use the CPU backend" : "");

@@ -17,6 +17,9 @@ rt_result rti_cuda_fail(const rt_host *host, rt_result code, const char *format,
 // The same for a failed call of the runtime: `what` was tried. cudaErrorMemoryAllocation becomes OUT_OF_MEMORY.
 rt_result rti_cuda_check(const rt_host *host, cudaError_t error, const char *what);
 
+// The runtime keeps a thread's last error until it is asked for it: what has been dealt with would come up after the next launch.
+void rti_cuda_forget_error(void);
+
 struct rti_cuda_layer {
     rti_device_matrix query, key, value, attention_output, gate, up, down;
     float *query_bias, *key_bias, *value_bias, *attention_output_bias;
@@ -69,16 +72,14 @@ struct rti_cuda_slot {
     unsigned number;              // of the pass
     float *x, *n, *qkv, *attention, *gate_up, *activated, *sublayer, *partial, *logits, *host_logits;
     rti_rounded rounded;
+    float2 *angles[RTI_MAX_ROPES]; // of the rows' positions
     cudaEvent_t begin, end, sent;
     bool is_queued, is_sent;
     uint64_t fetched[RT_MAX_PASS_ROWS / 64]; // logits rows that are in host memory: a bit each
     int row_count, logits_count;
-    int chunks;                  // of the row with most of them
     int context_sum;             // positions attended to by all rows
-    cudaGraphExec_t *graphs;     // [rows bucket][chunks bucket][layer]
+    cudaGraphExec_t *graphs;     // [rows bucket][layer]
 };
-
-#define RTI_GRAPH_ROW_BUCKETS 6 // 1, 2, 4 ... 32 rows
 
 struct rti_device {
     rt_host host;

@@ -7,7 +7,10 @@
 cudaError_t rti_cuda_wait(cudaEvent_t event)
 {
     cudaError_t error;
-    while ((error = cudaEventQuery(event)) == cudaErrorNotReady) sched_yield();
+    while ((error = cudaEventQuery(event)) == cudaErrorNotReady) {
+        rti_cuda_forget_error();
+        sched_yield();
+    }
     return error;
 }
 

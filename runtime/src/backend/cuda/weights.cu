@@ -385,8 +385,8 @@ rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **out)
     w->allocations = (rti_cuda_allocation *)rti_cuda_services->allocate(&w->host, w->allocation_capacity * sizeof(rti_cuda_allocation));
     w->layers = (rti_cuda_layer *)rti_cuda_services->allocate(&w->host, (size_t)def->network->layer_count * sizeof(rti_cuda_layer));
     rt_result result = w->allocations && w->layers ? RT_OK : rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory");
-    if (result == RT_OK && def->network->head_size > 256)
-        result = rti_cuda_fail(&w->host, RT_ERROR_UNSUPPORTED, "CUDA: a head size of %d; at most 256 is supported", def->network->head_size);
+    if (result == RT_OK && (def->network->head_size > 256 || def->network->head_size % 4 != 0))
+        result = rti_cuda_fail(&w->host, RT_ERROR_UNSUPPORTED, "CUDA: a head size of %d; multiples of 4 up to 256 are supported", def->network->head_size);
     if (result == RT_OK) result = rti_cuda_context_find(def, &w->context);
     if (result == RT_OK) {
         rti_cuda_scope scope(w->context);
@@ -398,6 +398,8 @@ rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **out)
             result = rti_cuda_check(&w->host, cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, w->context.device), "the device");
         w->has_bfloat16 = major >= 8;
         if (result == RT_OK) result = upload_network(w);
+        // Copies from pageable memory may still be on their way, and the contexts' streams wait for no other.
+        if (result == RT_OK) result = rti_cuda_check(&w->host, cudaDeviceSynchronize(), "sending the weights");
     }
     if (result != RT_OK) {
         rti_cuda_weights_destroy(w);
@@ -413,6 +415,7 @@ void rti_cuda_weights_destroy(rti_weights *w)
     if (w->allocation_count > 0) {
         rti_cuda_scope scope(w->context);
         for (size_t i = 0; i < w->allocation_count; i++) give_back(w->allocations[i]);
+        rti_cuda_forget_error(); // of a device that is lost
     }
     rti_cuda_context_release(w->context);
     rt_host host = w->host;

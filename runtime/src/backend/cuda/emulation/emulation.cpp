@@ -293,7 +293,7 @@ static int run_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::fun
     runner = outer;
     free(stacks);
     free(shared);
-    return last_error = met ? cudaSuccess : cudaErrorLaunchFailure;
+    return met ? cudaSuccess : last_error = cudaErrorLaunchFailure; // a launch that succeeds clears no earlier error
 }
 
 // Work for a stream: noted in a graph or for later, or done now.
@@ -481,7 +481,7 @@ cudaError_t cudaDeviceSynchronize(void)
 cudaError_t cudaStreamQuery(cudaStream_t s)
 {
     cudaError_t error = enter(RTI_EMULATED_ANY);
-    return error == cudaSuccess && !s->waiting.empty() ? cudaErrorNotReady : error;
+    return error == cudaSuccess && !s->waiting.empty() ? last_error = cudaErrorNotReady : error;
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
@@ -498,6 +498,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *executable, cudaGraph_t g, unsigned long long) { return give_object(executable, new graph(*g)); }
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t) { return enter(RTI_EMULATED_ANY); }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t s)
 {
@@ -533,7 +535,7 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
 cudaError_t cudaEventQuery(cudaEvent_t e)
 {
     cudaError_t error = enter(RTI_EMULATED_ANY);
-    return error == cudaSuccess && !e->is_recorded ? cudaErrorNotReady : error;
+    return error == cudaSuccess && !e->is_recorded ? last_error = cudaErrorNotReady : error;
 }
 
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end)

@@ -26,23 +26,30 @@ BEGIN, END = "<!-- kernels: tests/bench/cuda_kernels.py --write docs/cuda.md -->
 OCCUPANCY = {75: (32, 16, 64, 0), 80: (64, 32, 164, 1024), 86: (48, 16, 100, 1024), 89: (48, 24, 100, 1024), 90: (64, 32, 228, 1024)}
 
 # Name, architecture, multiprocessors, GB/s of memory (the maker's), GHz, ns from a load to its value in memory and in the level-2
-# cache, GB/s of that cache (assumed, from published microbenchmarks).
-DEVICES = [("RTX 4090", 89, 128, 1008, 2.52, 600, 270, 5000), ("RTX 4070", 89, 46, 504, 2.48, 560, 250, 2200),
-           ("RTX 3060", 86, 28, 360, 1.78, 540, 230, 1100), ("H200", 90, 132, 4800, 1.78, 700, 260, 5500)]
+# cache, GB/s of that cache (assumed, from published microbenchmarks), TFLOPS of bfloat16 products with float32 sums and TOPS of 8-bit
+# ones (the maker's, dense).
+DEVICES = [("RTX 4090", 89, 128, 1008, 2.52, 600, 270, 5000, 165, 661), ("RTX 4070", 89, 46, 504, 2.48, 560, 250, 2200, 58.3, 233),
+           ("RTX 3060", 86, 28, 360, 1.78, 540, 230, 1100, 25.6, 102), ("H200", 90, 132, 4800, 1.78, 700, 260, 5500, 989, 1979)]
 BEST_COPY = 0.92   # of its makers' bandwidth, the most that a device gives
 BEST_ISSUE = 0.80  # of four warp instructions a cycle
+BEST_BLAS = 0.80   # of the products' peak, what a bare cuBLAS call reaches
+BEST_SYNC = 0.62   # of that peak, what instructions of one warp reach on Hopper, whose peak is for groups of four
 START_US = 2.0     # a node of a graph after another, and the last stores
+
+ATTEND_SHARED = 14624 # bytes of attention_scratch
 
 # Kernel: threads, dynamic shared memory, what it must move, what it moves.
 KERNELS = {
     "matrix_quantised<1>": (256, 4096, "weights once", "weights once; 8-bit activations from the level-2 cache"),
     "matrix_quantised<2>": (256, 8192, "weights once", "the same"),
     "matrix_quantised<4>": (256, 16384, "weights once for 32 rows", "the same, for each 32 rows"),
+    "matrix_prompt": (256, 32768, "weights once, activations once", "weights once for 32 rows (level 2), activations once for 128 outputs"),
     "matrix_halves<1>": (256, 4096, "weights once", "weights once; float32 activations from the level-2 cache"),
     "matrix_halves<2>": (256, 8192, "weights once", "the same"),
     "matrix_halves<4>": (256, 16384, "weights once for 32 rows", "the same, for each 32 rows"),
     "matrix_float": (256, 0, "weights once", "weights once for each 8 rows"),
-    "attend_chunk": (128, 1700, "keys and values once a group of heads", "once a head, from the level-2 cache after the first"),
+    "attend_chunks": (128, ATTEND_SHARED, "keys and values once for the heads that share them", "once for four heads"),
+    "measure_angles": (256, 0, "a pair a position", "once"),
     "combine_chunks": (256, 0, "partial results once", "once a value"),
     "rope_store_heads": (32, 0, "q, k, v once", "once"),
     "norm_rows": (256, 132, "a row once", "three times (level 1)"),
@@ -52,27 +59,37 @@ KERNELS = {
     "sample_row": (512, 0, "a row of logits once", "some six times (level 2)"),
 }
 
-# Path in cuda_paths.cu: what it is, the columns and output rows that a warp takes in one step, bytes of a step in the file's type
-# and on the device, loads of weights a step, matrix products a step, activation rows, output rows of a block.
+# Path in cuda_paths.cu: what it is, bytes of a warp's step (32 columns of 16 output rows) in the file's type and on the device,
+# matrix products a step, activation rows, bytes of a row's activations a step.
 MATRIX = (14336, 5120)
 MATRIX_PATHS = [
-    ("path_q4_k_1", "Q4_K, 1 row", 288, 296, 10, 2, 1, 16), ("path_q4_k_32", "Q4_K, 32 rows", 288, 296, 10, 8, 32, 16),
-    ("path_q4_0_1", "Q4_0, 1 row", 288, 288, 4, 2, 1, 16), ("path_q6_k_1", "Q6_K, 1 row", 420, 552, 10, 4, 1, 16),
-    ("path_q8_0_1", "Q8_0, 1 row", 544, 544, 6, 2, 1, 16), ("path_q8_0_32", "Q8_0, 32 rows", 544, 544, 6, 8, 32, 16),
-    ("path_bf16_1", "BF16, 1 row", 1024, 1024, 2, 4, 1, 16), ("path_bf16_32", "BF16, 32 rows", 1024, 1024, 2, 16, 32, 16),
-    ("path_f8_1", "FP8, 1 row", 512, 512, 1, 4, 1, 16), ("path_f8_32", "FP8, 32 rows", 512, 512, 1, 16, 32, 16),
+    ("path_q4_k_1", "Q4_K, 1 row", 288, 296, 1, 1, 40), ("path_q4_k_1_fine", "Q4_K, 1 row of 16 bits", 288, 296, 2, 1, 72),
+    ("path_q4_k_32", "Q4_K, 32 rows", 288, 296, 4, 32, 40), ("path_q4_0_1", "Q4_0, 1 row", 288, 288, 1, 1, 40),
+    ("path_q4_0_32", "Q4_0, 32 rows", 288, 288, 4, 32, 40), ("path_q6_k_1", "Q6_K, 1 row", 420, 552, 2, 1, 40),
+    ("path_q8_0_1", "Q8_0, 1 row", 544, 544, 1, 1, 40), ("path_q8_0_1_fine", "Q8_0, 1 row of 16 bits", 544, 544, 2, 1, 72),
+    ("path_q8_0_32", "Q8_0, 32 rows", 544, 544, 4, 32, 40),
+    ("path_bf16_1", "BF16, 1 row", 1024, 1024, 4, 1, 128), ("path_bf16_32", "BF16, 32 rows", 1024, 1024, 16, 32, 128),
+    ("path_f8_1", "FP8, 1 row", 512, 512, 4, 1, 128), ("path_f8_32", "FP8, 32 rows", 512, 512, 16, 32, 128),
 ]
+# What it is, bytes of a warp's step on the device, products a step, bytes of a row's activations a step.
+PROMPT_ROWS = 512
+PROMPT_PATHS = [("path_q4_k_prompt", "Q4_K", 296, 4, 40), ("path_q4_k_prompt_fine", "Q4_K, 16 bits", 296, 8, 72),
+                ("path_q8_0_prompt", "Q8_0", 544, 4, 40)]
 
 MODEL = """*Predicted* share of the memory's bandwidth (bytes of the device's layout over the makers' figure) for a matrix of {0} rows
 and {1} columns, and what binds it: **m** the memory, **l** the latency of loads (Little's law: too few bytes are in flight), **i** the issue of
 instructions, **c** the level-2 cache. The blocks of a launch run in waves of as many as fit (registers, shared memory, warps); a wave takes,
 for each round of its loop, the longest of four times: the bytes of all resident warps over {2:.0%} of the bandwidth; a lone
 warp's way through the loop, its machine code walked in order with every value awaited; its instructions times the warps of a
-multiprocessor over {3:.0%} of four a cycle; the activations over the level-2 cache's bandwidth. To this comes {4:g} us for a
-launch. Attention: 8 sequences of 4,096 positions, 32 heads to 8 of keys and values, each byte counted once. Kernels of one block a
-row (norms, sampling, embedding) last a few microseconds whatever the device, and have no share of any note. Assumed:
+multiprocessor over {3:.0%} of four a cycle; the activations over the level-2 cache's bandwidth, as if the level-1 cache held none. To this comes {4:g} us for a
+launch. A step is 32 columns of 16 output rows. Attention: 8 sequences of 4,096 positions, 32 heads to 8 of keys and values, each byte counted once. Kernels of one block a
+row (norms, sampling, embedding) last a few microseconds whatever the device, and have no share of any note.
+"""
+PROMPT_MODEL = """*Predicted* share of what a bare cuBLAS call in bfloat16 reaches ({1:.0%} of the makers' figure) on the same matrix times {0} rows: multiply-adds
+that are asked for, over the longest of the same times; **t** is the tensor cores (on Hopper {2:.0%} of their peak, which only
+instructions of four warps reach). Assumed:
 
-{5}
+{3}
 """
 
 
@@ -97,31 +114,33 @@ def compile_file(nvcc, source, arch, cubin):
 
 
 def plain_name(mangled):
-    """matrix_quantised<4, 2> of _Z16matrix_quantisedILi4ELi2EEv...; paths have C names."""
+    """matrix_quantised<4, 2> of _Z16matrix_quantisedI4formI...ELi4ELi2EEv..., whatever the form; paths have C names."""
     match = re.match(r"_Z(?:NK?)?L?(\d+)", mangled)
     if not match:
         return mangled
     at, length = match.end(), int(match.group(1))
-    numbers = re.match(r"I((?:L[a-z]\d+E)+)E", mangled[at + length:])
+    rest = re.sub(r"^I4formI(?:L\d+[a-z_]+\d+E|Lb\d+E)+E", "I", mangled[at + length:])
+    numbers = re.match(r"I((?:L[a-z]\d+E)+)E", rest)
     arguments = re.findall(r"L[a-z](\d+)E", numbers.group(1)) if numbers else []
     return mangled[at:at + length] + ("<%s>" % ", ".join(arguments) if arguments else "")
 
 
 def resources(text):
-    """What ptxas said: kernel -> registers, static shared memory, bytes spilled."""
-    found, name = {}, None
+    """What ptxas said: kernel -> registers, static shared memory, bytes spilled; of a kernel's forms the most."""
+    found, name, first = {}, None, {"registers": 0, "shared": 0, "spills": 0}
     for line in text.splitlines():
         entry = re.search(r"Compiling entry function '(\S+)'", line)
         if entry:
             name = plain_name(entry.group(1))
-            found[name] = {"registers": 0, "shared": 0, "spills": 0}
+            found.setdefault(name, dict(first))
         spills = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", line)
         if spills and name:
-            found[name]["spills"] = int(spills.group(1)) + int(spills.group(2))
+            found[name]["spills"] = max(found[name]["spills"], int(spills.group(1)) + int(spills.group(2)))
         used = re.search(r"Used (\d+) registers", line)
         if used and name:
             shared = re.search(r"(\d+) bytes smem", line)
-            found[name].update(registers=int(used.group(1)), shared=int(shared.group(1)) if shared else 0)
+            found[name]["registers"] = max(found[name]["registers"], int(used.group(1)))
+            found[name]["shared"] = max(found[name]["shared"], int(shared.group(1)) if shared else 0)
     return found
 
 
@@ -229,55 +248,76 @@ def bound(times):
     return max(times, key=lambda letter: times[letter])
 
 
+def is_weight(loop):
+    """Of the loop's loads by number, whether it is of weights: those are marked to be evicted first, or (FP8 and the like) plain."""
+    loads = [entry[1] for entry in loop if entry[1].startswith("LDG")]
+    marked = any(".EF" in load for load in loads)
+    return [".EF" in load if marked else ".128" in load for load in loads]
+
+
 def predict_matrix(device, path, info, loop):
-    _, arch, units, bandwidth, clock, memory_ns, cache_ns, cache_bandwidth = device
-    _, _, _, moved, weight_loads, products, rows, block_rows = path
-    depth = max(1, count(loop, r"[IH]MMA") // products) if products else max(1, count(loop, r"LDG\S*\.U(8|16)"))
-    far = weight_loads * depth
-    narrow = [re.search(r"\.U(8|16)", entry[1]) is not None for entry in loop if entry[1].startswith("LDG")]
-    cycles = cycles_of(loop, memory_ns * clock, cache_ns * clock, lambda k: k < far if products else narrow[k])
-    threads, shared = 256, 4096 * max(1, rows // 8) if products else 0
-    resident = units * blocks_resident(arch, threads, info["registers"], shared)
-    steps = math.ceil(MATRIX[1] / 32 / (8 if products else 1) / depth)
-    activations = depth * rows * (128 if "F" in path[1] else 72)
+    _, arch, units, bandwidth, clock, memory_ns, cache_ns, cache_bandwidth, _, _ = device
+    _, _, _, moved, products, rows, activations = path
+    depth = max(1, count(loop, r"[IH]MMA") // products)
+    far = is_weight(loop)
+    cycles = cycles_of(loop, memory_ns * clock, cache_ns * clock, lambda k: far[k])
+    resident = units * blocks_resident(arch, 256, info["registers"], 4096 * max(1, rows // 8))
+    steps = math.ceil(MATRIX[1] / 32 / 8 / depth)
     time, letters = START_US * 1e-6, {}
-    for blocks in waves_of(MATRIX[0] // block_rows, resident):
+    for blocks in waves_of(MATRIX[0] // 16, resident):
         times = {"m": blocks * 8 * depth * moved / (BEST_COPY * bandwidth * 1e9), "l": cycles / (clock * 1e9),
                  "i": math.ceil(blocks / units) * 8 * len(loop) / (4 * BEST_ISSUE * clock * 1e9),
-                 "c": blocks * 8 * activations / (cache_bandwidth * 1e9)}
+                 "c": blocks * 8 * depth * rows * activations / (cache_bandwidth * 1e9)}
         letters[bound(times)] = letters.get(bound(times), 0) + steps * max(times.values())
         time += steps * max(times.values())
-    warps = MATRIX[0] // block_rows * 8
+    warps = MATRIX[0] // 16 * 8
     share = warps * steps * depth * moved / time / (bandwidth * 1e9)
     return min(share, BEST_COPY), bound(letters), depth, len(loop) / depth
 
 
+def predict_prompt(device, path, info, loop):
+    """Of what a bare cuBLAS call reaches; what binds it; instructions for 4,096 multiply-adds."""
+    _, arch, units, bandwidth, clock, _, cache_ns, cache_bandwidth, floats, integers = device
+    _, _, moved, products, activations = path
+    cycles = cycles_of(loop, cache_ns * clock, 35, is_weight(loop).__getitem__)
+    resident = blocks_resident(arch, 256, info["registers"], 32768)
+    peak = integers * (BEST_SYNC if arch >= 90 else 1)
+    steps = count(loop, r"IMMA") / products
+    times = {"l": cycles / (clock * 1e9) / (resident * 8), "i": len(loop) / (4 * BEST_ISSUE * clock * 1e9),
+             "t": steps * products * 8192 / (peak * 1e12 / units), "c": steps * (moved + 32 * activations / 8) / (cache_bandwidth * 1e9 / units),
+             "m": steps * moved * 32 / PROMPT_ROWS / (BEST_COPY * bandwidth * 1e9 / units)}
+    useful = steps * 4 * 8192 / max(times.values()) * units
+    return useful / (BEST_BLAS * floats * 1e12), bound(times), len(loop) / steps / 4
+
+
 def predict_attention(device, info, loops):
-    _, arch, units, bandwidth, clock, memory_ns, cache_ns, cache_bandwidth = device
+    _, arch, units, bandwidth, clock, memory_ns, cache_ns, cache_bandwidth, _, _ = device
     sequences, positions, heads, kv_heads, head = 8, 4096, 32, 8, 128
-    resident = units * blocks_resident(arch, 128, info["registers"], 1700)
-    blocks = sequences * heads * positions // 128
+    resident = units * blocks_resident(arch, 128, info["registers"], ATTEND_SHARED)
+    blocks = sequences * kv_heads * positions // 128
     cycles = instructions = 0
-    for loop in loops:  # scores: a lane a position, 16 values a sector; values: a lane a dim, each position another sector
-        unrolled = count(loop, r"LDG\S*\.U16")
-        is_score = count(loop, r"LDS") >= unrolled
-        far = (lambda k: k % 16 == 0) if is_score else (lambda k: True)
-        cycles += 128 / unrolled * cycles_of(loop, memory_ns * clock, 35, far)
-        instructions += 128 / unrolled * len(loop)
+    for loop in loops:  # four values a load; scores: a lane a position, its vector; values: a lane four dims, every fourth position
+        loads = count(loop, r"LDG\S*\.64")
+        cycles += 32 / loads * cycles_of(loop, memory_ns * clock, 35, lambda k: True)
+        instructions += 32 / loads * len(loop)
     useful = sequences * positions * 2 * kv_heads * head * 2
     time, letters = START_US * 1e-6, {}
     for now in waves_of(blocks, resident):
         times = {"m": useful / blocks * now / (BEST_COPY * bandwidth * 1e9), "l": cycles / (clock * 1e9),
                  "i": math.ceil(now / units) * 4 * instructions / (4 * BEST_ISSUE * clock * 1e9),
-                 "c": now * 2 * 128 * head * 2 / (cache_bandwidth * 1e9)}
+                 "c": useful / blocks * now / (cache_bandwidth * 1e9)}
         letters[bound(times)] = letters.get(bound(times), 0) + max(times.values())
         time += max(times.values())
     return min(useful / time / (bandwidth * 1e9), BEST_COPY), bound(letters)
 
 
+def innermost(loops):
+    return [a for a in loops if not any(b is not a and len(b) < len(a) and all(entry in a for entry in b) for b in loops)]
+
+
 def loop_with(loops, pattern):
-    """The loop with most of something; of equals the shortest."""
-    return max(loops, key=lambda loop: (count(loop, pattern), -len(loop)))
+    """The innermost loop with most of something; of equals the shortest."""
+    return max(innermost(loops), key=lambda loop: (count(loop, pattern), -len(loop)))
 
 
 def share_rows(paths, codes):
@@ -285,19 +325,30 @@ def share_rows(paths, codes):
     for path in MATRIX_PATHS:
         row = None
         for device in DEVICES:
-            loops = loops_of(codes[device[1]][path[0]])
-            loop = loop_with(loops, r"[IH]MMA" if path[5] else r"FFMA")
+            loop = loop_with(loops_of(codes[device[1]][path[0]]), r"[IH]MMA")
             share, letter, depth, instructions = predict_matrix(device, path, paths[device[1]][path[0]], loop)
             row = row or [path[1], "%.2f" % (path[3] / path[2]), "%.0f" % instructions, "%d" % (depth * path[3])]
             row.append("%.0f %% %s" % (100 * share, letter))
         rows.append(row)
     row = ["attention, F16", "1.00", "", ""]
     for device in DEVICES:
-        loops = [loop for loop in loops_of(codes[device[1]]["path_attend_f16"]) if count(loop, r"LDG\S*\.U16") >= 1]
-        innermost = [a for a in loops if not any(b is not a and len(b) < len(a) and all(entry in a for entry in b) for b in loops)]
-        share, letter = predict_attention(device, paths[device[1]]["path_attend_f16"], innermost)
+        loops = [loop for loop in loops_of(codes[device[1]]["path_attend_f16"]) if count(loop, r"LDG\S*\.64") >= 4]
+        share, letter = predict_attention(device, paths[device[1]]["path_attend_f16"], innermost(loops))
         row.append("%.0f %% %s" % (100 * share, letter))
     return rows + [row]
+
+
+def prompt_rows(paths, codes):
+    rows = []
+    for path in PROMPT_PATHS:
+        row = None
+        for device in DEVICES:
+            loop = loop_with(loops_of(codes[device[1]][path[0]]), r"IMMA")
+            share, letter, instructions = predict_prompt(device, path, paths[device[1]][path[0]], loop)
+            row = row or [path[1], "%.0f" % instructions]
+            row.append("%.0f %% %s" % (100 * share, letter))
+        rows.append(row)
+    return rows
 
 
 # The text
@@ -335,13 +386,16 @@ def make_text(nvcc, nvdisasm):
             codes[arch] = functions_of(run([nvdisasm, "-c", cubin]))
     release = re.search(r"release ([\d.]+)", run([nvcc, "--version"])).group(1)
     arches = " ".join(str(arch) for arch in ARCHES)
-    devices = "\n".join(table(["device", "sm", "multiprocessors", "memory GB/s", "GHz", "memory ns", "level 2 ns", "level 2 GB/s"],
+    devices = "\n".join(table(["device", "sm", "multiprocessors", "memory GB/s", "GHz", "memory ns", "level 2 ns", "level 2 GB/s",
+                               "bfloat16 TFLOPS", "8-bit TOPS"],
                               [[one[0]] + ["%g" % figure for figure in one[1:]] for one in DEVICES]))
-    lines = [BEGIN, "nvcc %s; registers and blocks resident on a multiprocessor for sm %s." % (release, arches), ""]
+    lines = [BEGIN, "nvcc %s; registers (of a kernel's forms and types the most) and blocks resident on a multiprocessor for sm %s." % (release, arches), ""]
     lines += table(["kernel", "threads", "registers", "shared", "spilled", "blocks", "must move", "moves"], kernel_rows(found))
     lines += [""] + table(["path", "moved / file", "instructions a step", "bytes a round"] + [d[0] for d in DEVICES],
                           share_rows(paths, codes))
-    lines += ["", MODEL.format("{:,}".format(MATRIX[0]), "{:,}".format(MATRIX[1]), BEST_COPY, BEST_ISSUE, START_US, devices).rstrip(), END]
+    lines += ["", MODEL.format("{:,}".format(MATRIX[0]), "{:,}".format(MATRIX[1]), BEST_COPY, BEST_ISSUE, START_US).rstrip(), ""]
+    lines += table(["prompt of", "instructions for 4,096 products"] + [d[0] for d in DEVICES], prompt_rows(paths, codes))
+    lines += ["", PROMPT_MODEL.format(PROMPT_ROWS, BEST_BLAS, BEST_SYNC, devices).rstrip(), END]
     spilled = [name for arch in found for name, one in found[arch].items() if one["spills"]]
     unknown = [row[0] for row in kernel_rows(found) if row[1] == "0"]
     return "\n".join(lines), spilled, unknown

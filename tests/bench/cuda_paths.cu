@@ -13,61 +13,75 @@
 #include "backend/cuda/kernel_attention.cu"
 #include "backend/cuda/kernel_halves.cu"
 #include "backend/cuda/kernel_matrix.cu"
+#include "backend/cuda/kernel_prompt.cu"
 #undef __global__
 #undef __launch_bounds__
 #define __global__ __location__(global)
 #define __launch_bounds__(...) __annotate__(launch_bounds(__VA_ARGS__))
 
 struct path_arguments {
-    rti_device_matrix m;
+    rti_matrix_work work;
     rti_activations in;
-    rti_matrix_target to;
     rti_pass_rows rows;
     rti_attention_shape s;
     float *partial;
 };
 
-static __device__ __forceinline__ void fix(path_arguments &p, rti_layout layout, rti_scale_kind scales, bool has_offsets)
+static __device__ __forceinline__ void fix(path_arguments &p)
 {
-    p.m.layout = layout;
-    p.m.scale_kind = scales;
-    if (!has_offsets) p.m.offsets = NULL;
-    else __builtin_assume(p.m.offsets != NULL);
-    p.m.row_scale = NULL;
-    p.to.bias = NULL;
-    p.to.softcap = 0.0f;
-    p.to.output = RTI_OUTPUT_STORE;
+    for (int i = 0; i < RTI_MOST_SHARES; i++) p.work.shares[i].row_scale = p.work.shares[i].bias = NULL;
+    p.work.share_count = 1;
+    p.work.softcap = 0.0f;
+    p.work.output = RTI_OUTPUT_STORE;
+    p.work.logits_rows = false;
 }
 
-#define QUANTISED(name, tiles, layout, scales, has_offsets)                                                          \
+typedef form<RTI_LAYOUT_INT4, RTI_SCALE_K, true> q4_k;
+typedef form<RTI_LAYOUT_INT4, RTI_SCALE_F16, false> q4_0;
+typedef form<RTI_LAYOUT_INT8_HALF, RTI_SCALE_K, false> q6_k;
+typedef form<RTI_LAYOUT_INT8, RTI_SCALE_F16, false> q8_0;
+
+#define QUANTISED(name, form, tiles, planes)                                                                         \
+    extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, FEW_BLOCKS(form, tiles)) name(path_arguments p) \
+    {                                                                                                                \
+        fix(p);                                                                                                      \
+        matrix_quantised<form, tiles, planes>(p.work, p.in.rounded, p.rows);                                         \
+    }
+#define PROMPT(name, form, planes)                                                                                   \
     extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2) name(path_arguments p)                  \
     {                                                                                                                \
-        fix(p, layout, scales, has_offsets);                                                                         \
-        matrix_quantised<tiles, 2>(p.m, p.in, 0, p.to, p.rows, false);                                               \
+        fix(p);                                                                                                      \
+        matrix_prompt<form, planes>(p.work, p.in.rounded, p.rows);                                                   \
     }
 #define ATTENTION(name, type, size)                                                                                  \
-    extern "C" __global__ void __launch_bounds__(RTI_CHUNK) name(path_arguments p)                                   \
+    extern "C" __global__ void __launch_bounds__(RTI_CHUNK, 4) name(path_arguments p)                                \
     {                                                                                                                \
         p.s.kv_type = type;                                                                                          \
         p.s.head_size = size;                                                                                        \
         p.s.window = 0;                                                                                              \
         p.s.softcap = 0.0f;                                                                                          \
-        attend_chunk(p.s, p.in.values, p.partial, 64, 0, p.rows);                                                    \
+        attend_chunks<type, false>(p.s, p.in.values, p.partial, 64, 0, 32, p.rows);                                  \
     }
 #define HALVES(name, tiles, layout)                                                                                  \
     extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2) name(path_arguments p)                  \
     {                                                                                                                \
-        fix(p, layout, RTI_SCALE_F32, false);                                                                        \
-        __builtin_assume(p.m.columns % 2 == 0);                                                                      \
-        matrix_halves<tiles>(p.m, p.in.values, 0, p.to, p.rows, false);                                              \
+        fix(p);                                                                                                      \
+        __builtin_assume(p.work.columns % 2 == 0);                                                                   \
+        matrix_halves<tiles>(layout, p.work, p.in.values, p.rows);                                                   \
     }
 
-QUANTISED(path_q4_k_1, 1, RTI_LAYOUT_INT4, RTI_SCALE_K, true)
-QUANTISED(path_q4_k_32, 4, RTI_LAYOUT_INT4, RTI_SCALE_K, true)
-QUANTISED(path_q4_0_1, 1, RTI_LAYOUT_INT4, RTI_SCALE_F16, false)
-QUANTISED(path_q6_k_1, 1, RTI_LAYOUT_INT8_HALF, RTI_SCALE_K, false)
-QUANTISED(path_q8_0_1, 1, RTI_LAYOUT_INT8, RTI_SCALE_F16, false)
-QUANTISED(path_q8_0_32, 4, RTI_LAYOUT_INT8, RTI_SCALE_F16, false)
+QUANTISED(path_q4_k_1, q4_k, 1, 1)
+QUANTISED(path_q4_k_1_fine, q4_k, 1, 2)
+QUANTISED(path_q4_k_32, q4_k, 4, 1)
+QUANTISED(path_q4_0_1, q4_0, 1, 1)
+QUANTISED(path_q4_0_32, q4_0, 4, 1)
+QUANTISED(path_q6_k_1, q6_k, 1, 1)
+QUANTISED(path_q8_0_1, q8_0, 1, 1)
+QUANTISED(path_q8_0_1_fine, q8_0, 1, 2)
+QUANTISED(path_q8_0_32, q8_0, 4, 1)
+PROMPT(path_q4_k_prompt, q4_k, 1)
+PROMPT(path_q4_k_prompt_fine, q4_k, 2)
+PROMPT(path_q8_0_prompt, q8_0, 1)
 HALVES(path_bf16_1, 1, RTI_LAYOUT_BF16)
 HALVES(path_bf16_32, 4, RTI_LAYOUT_BF16)
 HALVES(path_f8_1, 1, RTI_LAYOUT_F8)

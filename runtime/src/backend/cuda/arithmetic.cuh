@@ -5,13 +5,19 @@
 
 #include "backend/cuda/kernels.cuh"
 
-// IEEE half to float with integer operations: the same in the emulation, subnormals and infinities included.
+// IEEE half to float, subnormals and infinities included.
 static __device__ __forceinline__ float rti_half_bits_to_float(uint16_t half)
 {
+#if !defined(RTI_CUDA_EMULATION)
+    float converted;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(converted) : "h"(half));
+    return converted;
+#else
     unsigned sign = (unsigned)(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
     float value = __fmul_rn(__uint_as_float(magnitude << 13), __uint_as_float(0x77800000u)); // times 2^112
     if (magnitude >= 0x7c00u) value = __uint_as_float(0x7f800000u | (magnitude & 0x3ffu) << 13);
     return __uint_as_float(__float_as_uint(value) | sign);
+#endif
 }
 
 // Round to nearest even.
@@ -99,22 +105,23 @@ static __device__ __forceinline__ float rti_block_sum(float value, float *scratc
     return total;
 }
 
-// One lane holds one of 32 neighbouring values: rounds them to 8 or 16 bits with a common scale, to even. `block` counts
-// blocks from the first row's first one.
-static __device__ __forceinline__ void rti_round_block(float value, int lane, size_t block, const rti_rounded &to)
+// One lane holds one of 32 neighbouring values of a row: rounds them to 8 or 16 bits with a common scale, to even.
+static __device__ __forceinline__ void rti_round_block(float value, int lane, int row, int block, const rti_rounded &to)
 {
-    const float most = to.lower ? 32512.0f : 127.0f; // 127 * 256: the upper byte alone is a rounding to 8 bits
+    const bool is_fine = to.planes == 2;
+    const float most = is_fine ? 32512.0f : 127.0f; // 127 * 256: the upper byte alone is a rounding to 8 bits
     float top = rti_warp_max(value < 0.0f ? -value : value);
     float inverse = top > 1e-30f ? __fdiv_rn(most, top) : 0.0f;
     int a = __float2int_rn(fmaxf(fminf(__fmul_rn(value, inverse), most), -most)), total = a;
     for (int mask = 16; mask > 0; mask >>= 1) total += __shfl_xor_sync(RTI_FULL_WARP, total, mask);
-    int upper = to.lower ? (a + 128) >> 8 : a;
-    to.upper[block * 32 + (size_t)lane] = (int8_t)upper;
-    if (to.lower) to.lower[block * 32 + (size_t)lane] = (int8_t)(a - upper * 256);
+    int upper = is_fine ? (a + 128) >> 8 : a;
+    const size_t at = (size_t)block * (size_t)to.padded_rows + (size_t)row;
+    int8_t *values = to.values + at * 32 * (size_t)to.planes + rti_rounded_index(to.planes, lane);
+    values[0] = (int8_t)upper;
+    if (is_fine) values[8] = (int8_t)(a - upper * 256);
     if (lane == 0) {
         float step = top > 1e-30f ? __fdiv_rn(top, most) : 0.0f;
-        to.scales[block] = step;
-        to.sums[block] = __fmul_rn(step, __int2float_rn(total));
+        to.steps[at] = make_float2(step, __fmul_rn(step, __int2float_rn(total)));
     }
 }
 

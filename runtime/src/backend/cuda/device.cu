@@ -92,10 +92,10 @@ static size_t carve_slot(uint8_t *base, const slot_shape &s, rti_cuda_slot *slot
     slot->partial = (float *)carve(&c, (split > s.rows ? split : s.rows) * (size_t)s.heads * (size_t)(s.head_size + 2) * sizeof(float));
     for (int i = 0; i < s.rope_count; i++) slot->angles[i] = (float2 *)carve(&c, s.rows * s.pairs[i] * sizeof(float2));
     size_t blocks = (s.widest + 31) / 32;
-    slot->rounded.upper = (int8_t *)carve(&c, s.rows * blocks * 32);
-    slot->rounded.lower = (int8_t *)carve(&c, s.rows * blocks * 32);
-    slot->rounded.scales = (float *)carve(&c, s.rows * blocks * sizeof(float));
-    slot->rounded.sums = (float *)carve(&c, s.rows * blocks * sizeof(float));
+    size_t padded_rows = (s.rows + RTI_ROW_PADDING - 1) / RTI_ROW_PADDING * RTI_ROW_PADDING;
+    slot->rounded.padded_rows = (int)padded_rows;
+    slot->rounded.values = (int8_t *)carve(&c, padded_rows * blocks * 64);
+    slot->rounded.steps = (float2 *)carve(&c, padded_rows * blocks * sizeof(float2));
     slot->logits = (float *)carve(&c, s.logits * s.vocab * sizeof(float));
     return c.used;
 }

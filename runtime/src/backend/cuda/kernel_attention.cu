@@ -112,7 +112,7 @@ cudaError_t rti_launch_rope_store(const rti_attention_shape &s, float *qkv, cons
 // ---------------------------------------------------------------------------------------------------------------------
 
 #define HEADS 4         // that a block works on together, at most
-#define LOADS 8         // on their way while a thread waits for the first
+#define LOADS(kv) ((kv) == KV_F32 ? 4 : 8) // on their way while a thread waits for the first
 #define CHUNK_WARPS (RTI_CHUNK / RTI_WARP)
 #define CHUNK_BLOCKS (RTI_CHUNK / RTI_KV_BLOCK)
 #define LOWEST -3.402823466e38f
@@ -171,13 +171,13 @@ static __device__ __forceinline__ void score(const rti_attention_shape &s, const
     float sums[HEADS][4];
     RTI_UNROLL
     for (int h = 0; h < HEADS; h++) sums[h][0] = sums[h][1] = sums[h][2] = sums[h][3] = 0.0f;
-    for (int first = 0; first < s.head_size; first += 4 * LOADS) {
-        four<KV> loaded[LOADS];
+    for (int first = 0; first < s.head_size; first += 4 * LOADS(KV)) {
+        four<KV> loaded[LOADS(KV)];
         RTI_UNROLL
-        for (int k = 0; k < LOADS; k++)
+        for (int k = 0; k < LOADS(KV); k++)
             if (first + 4 * k < s.head_size) loaded[k] = load_four<KV>(key, first + 4 * k);
         RTI_UNROLL
-        for (int k = 0; k < LOADS; k++) {
+        for (int k = 0; k < LOADS(KV); k++) {
             if (first + 4 * k >= s.head_size) break;
             float x[4];
             unpack_four<KV>(loaded[k], x);
@@ -236,15 +236,15 @@ static __device__ __forceinline__ void add_values(const rti_attention_shape &s, 
     RTI_UNROLL
     for (int h = 0; h < HEADS; h++) sums[h][0] = sums[h][1] = sums[h][2] = sums[h][3] = 0.0f;
     int begin = share + (job.begin > share ? (job.begin - share + shares - 1) / shares * shares : 0);
-    for (int first = begin; first < job.end; first += shares * LOADS) {
-        four<KV> loaded[LOADS];
+    for (int first = begin; first < job.end; first += shares * LOADS(KV)) {
+        four<KV> loaded[LOADS(KV)];
         RTI_UNROLL
-        for (int k = 0; k < LOADS; k++) {
+        for (int k = 0; k < LOADS(KV); k++) {
             int p = first + shares * k;
             if (p < job.end) loaded[k] = load_four<KV>(shared->values[p / RTI_KV_BLOCK] + (size_t)(p % RTI_KV_BLOCK) * vector_bytes(KV, s.head_size), d);
         }
         RTI_UNROLL
-        for (int k = 0; k < LOADS; k++) {
+        for (int k = 0; k < LOADS(KV); k++) {
             int p = first + shares * k;
             if (p >= job.end) break;
             float x[4];
@@ -332,7 +332,7 @@ static __device__ __forceinline__ attention_job job_of(const rti_attention_shape
 // TOGETHER: the block goes through all chunks and puts them together; else each goes to its place in `partial`, and the
 // blocks of blockIdx.z share them.
 template <int KV, bool TOGETHER>
-static __global__ void __launch_bounds__(RTI_CHUNK)
+static __global__ void __launch_bounds__(RTI_CHUNK, 4)
 attend_chunks(rti_attention_shape s, const float *qkv, float *partial, int max_chunks, int head_begin, int head_end, rti_pass_rows rows)
 {
     RTI_SHARED(attention_scratch, shared);
@@ -441,8 +441,8 @@ combine_chunks(rti_attention_shape s, const float *partial, int max_chunks, bool
         y[(size_t)row * (size_t)columns + (size_t)c] = value;
     }
     int blocks = (columns + 31) / 32;
-    if (rounded.upper && c < blocks * 32)
-        rti_round_block(c < columns ? value : 0.0f, (int)threadIdx.x % 32, (size_t)row * (size_t)blocks + (size_t)c / 32, rounded);
+    if (rounded.planes > 0 && c < blocks * 32)
+        rti_round_block(c < columns ? value : 0.0f, (int)threadIdx.x % 32, row, c / 32, rounded);
 }
 
 cudaError_t rti_launch_attention_combine(const rti_attention_shape &s, const float *partial, int max_chunks, float *y,

@@ -60,24 +60,24 @@ struct loaded_block {
     uint4 words[2]; // F8: only the first
 };
 
-static __device__ __forceinline__ loaded_block load_block(const rti_device_matrix &m, size_t block, int lane)
+static __device__ __forceinline__ loaded_block load_block(rti_layout layout, const uint8_t *values, size_t block, int lane)
 {
     loaded_block loaded;
-    if (m.layout == RTI_LAYOUT_F8) {
-        loaded.words[0] = ((const uint4 *)m.values)[block * 32 + (size_t)lane];
+    if (layout == RTI_LAYOUT_F8) {
+        loaded.words[0] = ((const uint4 *)values)[block * 32 + (size_t)lane];
         loaded.words[1] = loaded.words[0];
     } else {
-        loaded.words[0] = ((const uint4 *)m.values)[block * 64 + (size_t)lane];
-        loaded.words[1] = ((const uint4 *)m.values)[block * 64 + 32 + (size_t)lane];
+        loaded.words[0] = ((const uint4 *)values)[block * 64 + (size_t)lane];
+        loaded.words[1] = ((const uint4 *)values)[block * 64 + 32 + (size_t)lane];
     }
     return loaded;
 }
 
 // 16 columns (half 0 or 1) as operands: `rest` is for F16.
-static __device__ __forceinline__ void unpack(const rti_device_matrix &m, const loaded_block &loaded, int half, unsigned a[4], unsigned rest[4])
+static __device__ __forceinline__ void unpack(rti_layout layout, const loaded_block &loaded, int half, unsigned a[4], unsigned rest[4])
 {
     const uint4 &w = loaded.words[half];
-    if (m.layout == RTI_LAYOUT_F8) {
+    if (layout == RTI_LAYOUT_F8) {
         unsigned pairs[2] = {half ? w.z : w.x, half ? w.w : w.y};
         for (int i = 0; i < 4; i++) {
             unsigned pair = pairs[i / 2] >> 16 * (i % 2);
@@ -86,7 +86,7 @@ static __device__ __forceinline__ void unpack(const rti_device_matrix &m, const 
         return;
     }
     a[0] = w.x, a[1] = w.y, a[2] = w.z, a[3] = w.w;
-    if (m.layout == RTI_LAYOUT_BF16) return;
+    if (layout == RTI_LAYOUT_BF16) return;
     for (int i = 0; i < 4; i++) {
         float first = rti_half_bits_to_float((uint16_t)a[i]), second = rti_half_bits_to_float((uint16_t)(a[i] >> 16));
         a[i] = pack(first, second);
@@ -102,81 +102,81 @@ static __device__ __forceinline__ float2 load_pair(const float *row, int column,
 }
 
 template <int TILES>
-static __device__ __forceinline__ void accumulate_block(const rti_device_matrix &m, const float *values, const loaded_block &loaded, int b,
+static __device__ __forceinline__ void accumulate_block(rti_layout layout, int columns, const float *values, const loaded_block &loaded, int b,
                                                         int row_begin, int row_count, int lane, float (*sum)[4])
 {
     int g = lane / 4, t = lane % 4;
     RTI_UNROLL
     for (int half = 0; half < 2; half++) {
         unsigned a[4], rest[4];
-        unpack(m, loaded, half, a, rest);
+        unpack(layout, loaded, half, a, rest);
         RTI_UNROLL
         for (int tile = 0; tile < TILES; tile++) {
             int row = row_begin + tile * RTI_TOKEN_TILE + g, column = b * 32 + half * 16 + 2 * t;
             float2 x = make_float2(0.0f, 0.0f), y = x;
             if (row < row_count) {
-                const float *in = values + (size_t)row * (size_t)m.columns;
-                x = load_pair(in, column, m.columns);
-                y = load_pair(in, column + 8, m.columns);
+                const float *in = values + (size_t)row * (size_t)columns;
+                x = load_pair(in, column, columns);
+                y = load_pair(in, column + 8, columns);
             }
             unsigned upper[2] = {pack(x.x, x.y), pack(y.x, y.y)};
             unsigned lower[2] = {pack_rest(x.x, x.y, upper[0]), pack_rest(y.x, y.y, upper[1])};
             multiply_tile(a, upper, sum[tile]);
             multiply_tile(a, lower, sum[tile]);
-            if (m.layout == RTI_LAYOUT_F16) multiply_tile(rest, upper, sum[tile]);
+            if (layout == RTI_LAYOUT_F16) multiply_tile(rest, upper, sum[tile]);
         }
     }
 }
 
 template <int TILES>
 static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2)
-matrix_halves(rti_device_matrix m, const float *values, int group_begin, rti_matrix_target to, rti_pass_rows rows, bool logits_rows)
+matrix_halves(rti_layout layout, rti_matrix_work work, const float *values, rti_pass_rows rows)
 {
     RTI_SHARED(float, parts);
     const rti_pass_header header = rti_read_header(rows);
     if (rti_stopped(rows, header)) return;
-    int row_count = logits_rows ? header.logits_count : header.row_count;
-    int row_begin = (int)blockIdx.y * TILES * RTI_TOKEN_TILE;
+    int row_count = work.logits_rows ? header.logits_count : header.row_count;
+    int row_begin = (int)blockIdx.x * TILES * RTI_TOKEN_TILE;
     if (row_begin >= row_count) return;
-    int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP, group = group_begin + (int)blockIdx.x;
+    int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP;
+    const rti_share share = rti_find_share<1>(work, (int)blockIdx.y);
+    const size_t first_block = (size_t)share.group * (size_t)work.blocks;
     float sum[TILES][4];
     RTI_UNROLL
     for (int i = 0; i < TILES; i++) sum[i][0] = sum[i][1] = sum[i][2] = sum[i][3] = 0.0f;
     // Several blocks are on their way while one is worked on.
     const int depth = TILES == 1 ? 4 : 2;
-    for (int first = warp; first < m.blocks; first += RTI_PARTIALS * depth) {
+    for (int first = warp; first < work.blocks; first += RTI_PARTIALS * depth) {
         loaded_block loaded[depth];
         RTI_UNROLL
         for (int i = 0; i < depth; i++)
-            if (first + RTI_PARTIALS * i < m.blocks)
-                loaded[i] = load_block(m, (size_t)group * (size_t)m.blocks + (size_t)(first + RTI_PARTIALS * i), lane);
+            if (first + RTI_PARTIALS * i < work.blocks) loaded[i] = load_block(layout, share.values, first_block + (size_t)(first + RTI_PARTIALS * i), lane);
         RTI_UNROLL
         for (int i = 0; i < depth; i++) {
             int b = first + RTI_PARTIALS * i;
-            if (b < m.blocks) accumulate_block<TILES>(m, values, loaded[i], b, row_begin, row_count, lane, sum);
+            if (b < work.blocks) accumulate_block<TILES>(layout, work.columns, values, loaded[i], b, row_begin, row_count, lane, sum);
         }
     }
     RTI_UNROLL
     for (int tile = 0; tile < TILES; tile++)
         for (int i = 0; i < 4; i++) parts[warp * TILES * 128 + tile * 128 + lane * 4 + i] = sum[tile][i];
     __syncthreads();
-    rti_combine_partials<TILES>(m, to, parts, group, row_begin, row_count, true);
+    rti_combine_partials<TILES>(work, share, parts, share.group, row_begin, row_count);
 }
 
 template <int TILES>
-static cudaError_t launch(const rti_device_matrix &m, const float *values, int group_begin, int group_end, const rti_matrix_target &to,
-                          const rti_pass_rows &rows, int max_rows, bool logits_rows, cudaStream_t stream)
+static void launch(rti_layout layout, const rti_matrix_work &work, const float *values, const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
 {
-    dim3 grid((unsigned)(group_end - group_begin), (unsigned)((max_rows + TILES * RTI_TOKEN_TILE - 1) / (TILES * RTI_TOKEN_TILE)));
+    dim3 grid((unsigned)((max_rows + TILES * RTI_TOKEN_TILE - 1) / (TILES * RTI_TOKEN_TILE)), (unsigned)rti_block_count<1>(work));
     size_t shared = sizeof(float) * RTI_PARTIALS * TILES * 128;
-    RTI_LAUNCH(matrix_halves<TILES>, grid, RTI_PARTIALS * RTI_WARP, shared, stream, m, values, group_begin, to, rows, logits_rows);
-    return cudaGetLastError();
+    RTI_LAUNCH(matrix_halves<TILES>, grid, RTI_PARTIALS * RTI_WARP, shared, stream, layout, work, values, rows);
 }
 
-cudaError_t rti_launch_halves(const rti_device_matrix &m, const float *values, int group_begin, int group_end, const rti_matrix_target &to,
-                              const rti_pass_rows &rows, int max_rows, bool logits_rows, cudaStream_t stream)
+cudaError_t rti_launch_halves(const rti_device_matrix &first, const rti_matrix_work &work, const float *values, const rti_pass_rows &rows,
+                              int max_rows, cudaStream_t stream)
 {
-    if (max_rows <= 8) return launch<1>(m, values, group_begin, group_end, to, rows, max_rows, logits_rows, stream);
-    if (max_rows <= 16) return launch<2>(m, values, group_begin, group_end, to, rows, max_rows, logits_rows, stream);
-    return launch<4>(m, values, group_begin, group_end, to, rows, max_rows, logits_rows, stream);
+    if (max_rows <= 8) launch<1>(first.layout, work, values, rows, max_rows, stream);
+    else if (max_rows <= 16) launch<2>(first.layout, work, values, rows, max_rows, stream);
+    else launch<4>(first.layout, work, values, rows, max_rows, stream);
+    return cudaGetLastError();
 }

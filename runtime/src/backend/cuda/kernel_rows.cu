@@ -62,8 +62,8 @@ struct row_output {
 static __device__ __forceinline__ void put(const row_output &to, int row, int c, float value)
 {
     if (c < to.columns) to.y[(size_t)row * (size_t)to.columns + (size_t)c] = value;
-    if (to.rounded.upper && c < to.blocks * 32)
-        rti_round_block(c < to.columns ? value : 0.0f, (int)threadIdx.x % 32, (size_t)row * (size_t)to.blocks + (size_t)c / 32, to.rounded);
+    if (to.rounded.planes > 0 && c < to.blocks * 32)
+        rti_round_block(c < to.columns ? value : 0.0f, (int)threadIdx.x % 32, row, c / 32, to.rounded);
 }
 
 // Mean and the factor that a row's values are multiplied by.

@@ -17,12 +17,11 @@
 #define RTI_CHUNK 128       // positions of one share of attention
 #define RTI_KV_BLOCK 32     // positions of a cache block
 
-// How a matrix lies in device memory. The quantised ones: tiles of RTI_GROUP rows, in each the blocks of 32 columns in
-// order, in each block the rows one after another.
+// How a matrix lies in device memory. The quantised ones (0 .. 2): quantised.cuh.
 enum rti_layout {
-    RTI_LAYOUT_INT4 = 0,      // 16 bytes of nibbles; scale (and offset) as float16 or float32 a block
-    RTI_LAYOUT_INT8 = 1,      // 32 bytes
-    RTI_LAYOUT_INT8_HALF = 2, // 32 bytes, two scales: one for each 16 columns
+    RTI_LAYOUT_INT4 = 0,      // four bits a weight, a scale (and offset) for 32 columns
+    RTI_LAYOUT_INT8 = 1,      // a byte a weight
+    RTI_LAYOUT_INT8_HALF = 2, // a byte a weight, a scale for 16 columns
     RTI_LAYOUT_F32 = 3,       // plain rows
     RTI_LAYOUT_F16 = 4,       // tiles of 16 rows, blocks of 32 columns, in the order of a tensor core's operand: see rti_halves_index
     RTI_LAYOUT_BF16 = 5,
@@ -39,8 +38,7 @@ static __host__ __device__ __forceinline__ int rti_halves_index(rti_layout layou
 
 enum rti_scale_kind {
     RTI_SCALE_F16 = 0, // one float16 a scale
-    RTI_SCALE_F32 = 1,
-    RTI_SCALE_K = 2,   // a byte a scale, times a float16 for every 256 columns
+    RTI_SCALE_K = 1,   // a byte a scale, times a float16 for every 256 columns
 };
 
 struct rti_device_matrix {
@@ -49,22 +47,30 @@ struct rti_device_matrix {
     int rows, columns;     // as the network has them
     int groups;            // tiles of RTI_GROUP rows
     int blocks;            // blocks of 32 columns in a row
+    bool has_offsets;      // the smallest value of a block: added as offset * sum of activations
     bool by_tensor_cores;  // F16, BF16, F8: products of bfloat16 (false: Turing, exact mode)
-    const uint8_t *values;
-    const uint8_t *scales;       // [group][block][row] (two for INT8_HALF: [..][row][2])
-    const uint8_t *offsets;      // the same for the smallest value of a block, or NULL: added as offset * sum of activations
-    const uint8_t *super_scales; // RTI_SCALE_K: [group][block / 8][row] of {scale, offset} float16
-    const float *row_scale;      // FP8: one a row, or NULL
+    const uint8_t *values; // quantised: [group][block] records
+    const uint8_t *supers; // RTI_SCALE_K: [group][block / 8]
+    const float *row_scale; // FP8: one a row, or NULL
 };
 
-// Activations rounded in blocks of 32 columns: a value is scale * a, where a is `upper` (8 bits), or 256 * upper + lower where
-// there is a lower plane (16 bits). The CPU backend's rounding, to the bit.
+// Activations rounded in blocks of 32 columns: a value is scale * a, where a is a byte (one plane), or 256 * upper + lower (two).
+// The CPU backend's rounding, to the bit. They lie as tensor cores take them: see rti_rounded_index.
 struct rti_rounded {
-    int8_t *upper; // [rows][blocks * 32]; NULL: not wanted
-    int8_t *lower; // the same, or NULL
-    float *scales; // [rows][blocks]
-    float *sums;   // [rows][blocks]: scale * sum of the block's integers
+    int8_t *values;  // [block][padded row][32 * planes]
+    float2 *steps;   // [block][padded row] {scale, scale * sum of the block's integers}
+    int planes;      // 0: not wanted
+    int padded_rows; // a multiple of RTI_ROW_PADDING: kernels read whole tiles
 };
+
+#define RTI_ROW_PADDING 64
+
+// Where a row's block has column c (0 .. 31): columns 4t .. 4t+3 and 16+4t .. 16+4t+3 side by side, each t's lower plane 8 bytes
+// behind its upper one.
+static __host__ __device__ __forceinline__ int rti_rounded_index(int planes, int c)
+{
+    return c % 16 / 4 * 8 * planes + c / 16 * 4 + c % 4;
+}
 
 // Activations as a matrix product takes them.
 struct rti_activations {
@@ -96,11 +102,18 @@ enum rti_matrix_output {
     RTI_OUTPUT_ADD = 1,   // y += Wx + b
 };
 
-// y[row * y_stride + y_offset + output] for the groups [group_begin, group_end). max_rows is what the grid is made for: the
-// kernel looks up the true number of rows. `count` is which number of the header counts rows.
-cudaError_t rti_launch_matrix(const rti_device_matrix &matrix, const rti_activations &input, int group_begin, int group_end,
-                              const float *bias, float *y, int y_stride, rti_matrix_output output, float softcap,
-                              const rti_pass_rows &rows, int max_rows, bool logits_rows, cudaStream_t stream);
+// Groups [group_begin, group_end) of one matrix: output o of row r goes to y[r * y_stride + o].
+struct rti_matrix_task {
+    const rti_device_matrix *matrix;
+    int group_begin, group_end;
+    const float *bias;
+    float *y;
+};
+
+// Matrices of the same activations; neighbours of one kind are one launch. max_rows is what the grid is made for: the kernel
+// looks up the true number of rows, or of logits rows.
+cudaError_t rti_launch_matrices(const rti_matrix_task *tasks, int count, const rti_activations &input, int y_stride, rti_matrix_output output,
+                                float softcap, const rti_pass_rows &rows, int max_rows, bool logits_rows, cudaStream_t stream);
 
 // Token rows to activations, times scale.
 cudaError_t rti_launch_embed(const rti_device_matrix &matrix, float scale, float *x, const rti_pass_rows &rows, int max_rows,

@@ -8,20 +8,24 @@ enum planes { PLANES_8_BITS = 1, PLANES_16_BITS = 2 };
 static rti_rounded rounded_of(const rti_launch_context &c, planes count)
 {
     rti_rounded rounded = c.slot->rounded;
-    if (c.d->weights->precision != RT_PRECISION_FAST) rounded.upper = NULL;
-    if (count == PLANES_8_BITS) rounded.lower = NULL;
+    rounded.planes = c.d->weights->precision == RT_PRECISION_FAST ? (int)count : 0;
     return rounded;
 }
 
 // The share of one of several matrices that stand behind each other in a part's units.
-static cudaError_t launch_share(const rti_launch_context &c, const rti_device_matrix &m, int *first, int begin, int end, const float *input,
-                                planes count, const float *bias, float *y, int stride, rti_matrix_output output)
+static rti_matrix_task share_of(const rti_device_matrix &m, int *first, int begin, int end, const float *bias, float *y)
 {
     int from = begin > *first ? begin - *first : 0, to = end - *first < m.groups ? end - *first : m.groups;
     *first += m.groups;
-    if (!m.values || from >= to) return cudaSuccess;
-    rti_activations in = {input, rounded_of(c, count)};
-    return rti_launch_matrix(m, in, from, to, bias, y, stride, output, 0.0f, c.slot->rows, c.max_rows, false, c.d->stream);
+    if (!m.values) to = from;
+    return rti_matrix_task{&m, from, to, bias, y};
+}
+
+static cudaError_t launch_shares(const rti_launch_context &c, const rti_matrix_task *tasks, int count, const float *input, planes planes, int stride,
+                                 rti_matrix_output output)
+{
+    rti_activations in = {input, rounded_of(c, planes)};
+    return rti_launch_matrices(tasks, count, in, stride, output, 0.0f, c.slot->rows, c.max_rows, false, c.d->stream);
 }
 
 static cudaError_t launch_norm(const rti_launch_context &c, const rti_norm &norm, planes count)
@@ -61,13 +65,12 @@ static cudaError_t launch_qkv(const rti_launch_context &c, const rt_part &part)
     int stride = l.query.rows + l.key.rows + l.value.rows, first = 0;
     cudaError_t error = cudaSuccess;
     if (part.unit_begin == 0) error = launch_norm(c, l.attention_norm, PLANES_16_BITS);
-    float *y = c.slot->qkv;
     const rti_device_matrix *matrices[] = {&l.query, &l.key, &l.value};
     const float *biases[] = {l.query_bias, l.key_bias, l.value_bias};
-    for (int i = 0; i < 3 && error == cudaSuccess; i++) {
-        error = launch_share(c, *matrices[i], &first, part.unit_begin, part.unit_end, c.slot->n, PLANES_16_BITS, biases[i], y, stride, RTI_OUTPUT_STORE);
-        y += matrices[i]->rows;
-    }
+    rti_matrix_task tasks[3];
+    float *y = c.slot->qkv;
+    for (int i = 0; i < 3; y += matrices[i++]->rows) tasks[i] = share_of(*matrices[i], &first, part.unit_begin, part.unit_end, biases[i], y);
+    if (error == cudaSuccess) error = launch_shares(c, tasks, 3, c.slot->n, PLANES_16_BITS, stride, RTI_OUTPUT_STORE);
     if (error == cudaSuccess && part.unit_end == part.unit_count)
         error = rti_launch_rope_store(attention_shape(c, part.layer), c.slot->qkv, c.slot->rows, c.max_rows, c.d->stream);
     return error;
@@ -89,8 +92,8 @@ static cudaError_t launch_residual(const rti_launch_context &c, const rt_part &p
 {
     int first = 0, hidden = c.d->weights->network->hidden_size;
     float *y = norm.weight ? c.slot->sublayer : c.slot->x;
-    cudaError_t error = launch_share(c, m, &first, part.unit_begin, part.unit_end, input, count, bias, y, hidden,
-                                     norm.weight ? RTI_OUTPUT_STORE : RTI_OUTPUT_ADD);
+    rti_matrix_task task = share_of(m, &first, part.unit_begin, part.unit_end, bias, y);
+    cudaError_t error = launch_shares(c, &task, 1, input, count, hidden, norm.weight ? RTI_OUTPUT_STORE : RTI_OUTPUT_ADD);
     if (error != cudaSuccess || !norm.weight || part.unit_end < part.unit_count) return error;
     return rti_launch_norm_add(norm, y, hidden, c.slot->x, c.slot->rows, c.max_rows, c.d->stream);
 }
@@ -102,12 +105,10 @@ static cudaError_t launch_up(const rti_launch_context &c, const rt_part &part)
     int first = 0, stride = l.gate.rows + l.up.rows;
     cudaError_t error = cudaSuccess;
     if (part.unit_begin == 0) error = launch_norm(c, l.feed_forward_norm, PLANES_8_BITS);
-    if (error == cudaSuccess)
-        error = launch_share(c, l.gate, &first, part.unit_begin, part.unit_end, c.slot->n, PLANES_8_BITS, NULL, c.slot->gate_up, stride,
-                             RTI_OUTPUT_STORE);
-    if (error == cudaSuccess)
-        error = launch_share(c, l.up, &first, part.unit_begin, part.unit_end, c.slot->n, PLANES_8_BITS, NULL,
-                             c.slot->gate_up + l.gate.rows, stride, RTI_OUTPUT_STORE);
+    rti_matrix_task tasks[2];
+    tasks[0] = share_of(l.gate, &first, part.unit_begin, part.unit_end, NULL, c.slot->gate_up);
+    tasks[1] = share_of(l.up, &first, part.unit_begin, part.unit_end, NULL, c.slot->gate_up + l.gate.rows);
+    if (error == cudaSuccess) error = launch_shares(c, tasks, 2, c.slot->n, PLANES_8_BITS, stride, RTI_OUTPUT_STORE);
     if (error != cudaSuccess || part.unit_end < part.unit_count) return error;
     return rti_launch_activation((int)n->activation, c.slot->gate_up, n->feed_forward_size, c.slot->activated, rounded_of(c, PLANES_16_BITS), c.slot->rows,
                                  c.max_rows, c.d->stream);
@@ -124,9 +125,9 @@ static cudaError_t launch_logits(const rti_launch_context &c, const rt_part &par
         error = rti_launch_norm(w->output_norm, c.slot->x, n->hidden_size, c.slot->n, rounded_of(c, PLANES_16_BITS), true, c.slot->rows,
                                 max_rows, c.d->stream);
     rti_activations in = {c.slot->n, rounded_of(c, PLANES_16_BITS)};
+    rti_matrix_task task = {&w->output, part.unit_begin, part.unit_end, NULL, c.slot->logits};
     if (error == cudaSuccess)
-        error = rti_launch_matrix(w->output, in, part.unit_begin, part.unit_end, NULL, c.slot->logits, n->vocab_size,
-                                  RTI_OUTPUT_STORE, n->logits_softcap, c.slot->rows, max_rows, true, c.d->stream);
+        error = rti_launch_matrices(&task, 1, in, n->vocab_size, RTI_OUTPUT_STORE, n->logits_softcap, c.slot->rows, max_rows, true, c.d->stream);
     return error;
 }
 

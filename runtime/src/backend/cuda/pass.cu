@@ -1,6 +1,7 @@
 // Passes on the device: inputs go up once, parts are queued and polled, never waited for.
 // SPDX-License-Identifier: MIT
 #include "backend/cuda/launch.cuh"
+#include "backend/cuda/quantised.cuh"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Beginning
@@ -102,11 +103,10 @@ int32_t rti_cuda_part_units(const rti_device *d, int32_t number, rt_part_kind ki
 
 static uint64_t bytes_a_group(const rti_device_matrix &m)
 {
-    static const int bits[] = {4, 8, 8, 32, 16, 16, 8};
-    uint64_t values = (uint64_t)RTI_GROUP * (uint64_t)m.columns;
-    uint64_t scale_bytes = m.layout >= RTI_LAYOUT_F32 ? 0 : m.scale_kind == RTI_SCALE_F32 ? 4 : m.scale_kind == RTI_SCALE_F16 ? 2 : 1;
-    uint64_t scales = scale_bytes * (m.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1) + (m.offsets ? scale_bytes : 0);
-    return values * (uint64_t)bits[m.layout] / 8 + values / 32 * scales + (m.super_scales ? values / 256 * 4 : 0);
+    uint64_t blocks = (uint64_t)m.blocks, values = (uint64_t)RTI_GROUP * (uint64_t)m.columns;
+    if (m.layout >= RTI_LAYOUT_F32) return values * (m.layout == RTI_LAYOUT_F32 ? 4 : m.layout == RTI_LAYOUT_F8 ? 1 : 2);
+    uint64_t supers = m.supers ? (blocks + 7) / 8 * RTI_SUPER_BYTES : 0;
+    return blocks * (uint64_t)rti_record_bytes(m.layout, m.scale_kind, m.has_offsets) + supers;
 }
 
 void rti_cuda_part_work(const rti_device *d, int32_t number, rt_part *part)

@@ -1,6 +1,7 @@
 // Weights from the mapped file into the device's layouts.
 // SPDX-License-Identifier: MIT
 #include "backend/cuda/plugin.cuh"
+#include "backend/cuda/quantised.cuh"
 #include "backend/cuda/unpack.cuh"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -77,56 +78,50 @@ static rt_result upload_vector(rti_weights *w, const rti_vector *vector, const c
 // Matrices
 // ---------------------------------------------------------------------------------------------------------------------
 
-struct staging { // host copies of a packed matrix
-    uint8_t *values, *scales, *offsets, *supers;
-    size_t values_size, scales_size, offsets_size, supers_size;
+struct staging { // a packed matrix before it is sent
+    uint8_t *values, *supers;
+    size_t values_size, supers_size;
 };
 
 static void staging_free(rti_weights *w, staging *s)
 {
     rti_cuda_services->release(&w->host, s->values, s->values_size);
-    rti_cuda_services->release(&w->host, s->scales, s->scales_size);
-    rti_cuda_services->release(&w->host, s->offsets, s->offsets_size);
     rti_cuda_services->release(&w->host, s->supers, s->supers_size);
 }
 
-static bool staging_create(rti_weights *w, const rti_device_matrix &m, bool has_offsets, staging *s)
+static bool staging_create(rti_weights *w, const rti_device_matrix &m, staging *s)
 {
-    size_t blocks = (size_t)m.groups * RTI_GROUP * (size_t)m.blocks;
-    size_t scale_bytes = m.scale_kind == RTI_SCALE_F32 ? 4 : m.scale_kind == RTI_SCALE_F16 ? 2 : 1;
     *s = staging();
-    s->values_size = blocks * (m.layout == RTI_LAYOUT_INT4 ? 16 : 32);
-    s->scales_size = blocks * scale_bytes * (m.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1);
-    s->offsets_size = has_offsets ? blocks * scale_bytes : 0;
-    s->supers_size = m.scale_kind == RTI_SCALE_K ? (size_t)m.groups * RTI_GROUP * (size_t)((m.blocks + 7) / 8) * 4 : 0;
+    s->values_size = (size_t)m.groups * (size_t)m.blocks * (size_t)rti_record_bytes(m.layout, m.scale_kind, m.has_offsets);
+    s->supers_size = m.scale_kind == RTI_SCALE_K ? (size_t)m.groups * (size_t)((m.blocks + 7) / 8) * RTI_SUPER_BYTES : 0;
     s->values = (uint8_t *)rti_cuda_services->allocate(&w->host, s->values_size);
-    s->scales = (uint8_t *)rti_cuda_services->allocate(&w->host, s->scales_size);
-    if (s->offsets_size) s->offsets = (uint8_t *)rti_cuda_services->allocate(&w->host, s->offsets_size);
     if (s->supers_size) s->supers = (uint8_t *)rti_cuda_services->allocate(&w->host, s->supers_size);
-    if (s->values && s->scales && (s->offsets || !s->offsets_size) && (s->supers || !s->supers_size)) return true;
+    if (s->values && (s->supers || !s->supers_size)) return true;
     staging_free(w, s);
     return false;
 }
 
-// Rows of one block of the file's type to the tiles of the device.
+// Row r of a block to its places in the record.
+static void fill_record(const rti_device_matrix &m, const rti_unpacked &block, int r, uint8_t *record)
+{
+    for (int i = 0; i < (m.layout == RTI_LAYOUT_INT4 ? 16 : 32); i++) record[rti_value_at(m.layout, r, i)] = block.values[i];
+    size_t size = m.scale_kind == RTI_SCALE_F16 ? 2 : 1;
+    for (int half = 0; half < (m.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1); half++)
+        memcpy(record + rti_scale_at(m.layout, m.scale_kind, m.has_offsets, r, half, false), block.scales + (size_t)half * size, size);
+    if (m.has_offsets) memcpy(record + rti_scale_at(m.layout, m.scale_kind, m.has_offsets, r, 0, true), block.offset, size);
+}
+
 static void fill_row(const rti_matrix &source, const rti_type_info *info, const rti_device_matrix &m, int row, staging *s)
 {
     const uint8_t *in = (const uint8_t *)source.data + (size_t)row * (size_t)(source.columns / info->block_values) * (size_t)info->block_bytes;
-    int group = row / RTI_GROUP, r = row % RTI_GROUP;
-    size_t scale_bytes = m.scale_kind == RTI_SCALE_F32 ? 4 : m.scale_kind == RTI_SCALE_F16 ? 2 : 1;
-    int scales_a_block = m.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1;
-    size_t value_bytes = m.layout == RTI_LAYOUT_INT4 ? 16 : 32;
+    const size_t group = (size_t)(row / RTI_GROUP), r = (size_t)(row % RTI_GROUP), eights = (size_t)(m.blocks + 7) / 8;
+    const size_t record_bytes = (size_t)rti_record_bytes(m.layout, m.scale_kind, m.has_offsets);
     for (int b = 0; b < m.blocks; b++) {
         rti_unpacked block;
         rti_unpack_block(source.type, in, b, &block);
-        size_t at = ((size_t)group * (size_t)m.blocks + (size_t)b) * RTI_GROUP + (size_t)r;
-        memcpy(s->values + at * value_bytes, block.values, value_bytes);
-        memcpy(s->scales + at * scale_bytes * (size_t)scales_a_block, block.scales, scale_bytes * (size_t)scales_a_block);
-        if (s->offsets) memcpy(s->offsets + at * scale_bytes, block.offset, scale_bytes);
-        if (s->supers && b % 8 == 0) {
-            size_t supers = (size_t)(m.blocks + 7) / 8;
-            memcpy(s->supers + (((size_t)group * supers + (size_t)b / 8) * RTI_GROUP + (size_t)r) * 4, block.supers, 4);
-        }
+        fill_record(m, block, (int)r, s->values + (group * (size_t)m.blocks + (size_t)b) * record_bytes);
+        if (s->supers && b % 8 == 0)
+            memcpy(s->supers + (group * eights + (size_t)b / 8) * RTI_SUPER_BYTES + r % 8 * 8 + r / 8 * 4, block.supers, 4);
     }
 }
 
@@ -135,15 +130,13 @@ static rt_result upload_quantised(rti_weights *w, const rti_matrix &source, cons
     const rti_type_info *info = rti_cuda_services->type_find((uint32_t)source.type);
     m->layout = form.layout;
     m->scale_kind = form.scale_kind;
+    m->has_offsets = form.has_offsets;
     m->blocks = source.columns / RTI_BLOCK_COLUMNS;
     staging s;
-    if (!staging_create(w, *m, form.has_offsets, &s))
-        return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to pack %s", source.name);
+    if (!staging_create(w, *m, &s)) return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to pack %s", source.name);
     for (int row = 0; row < source.rows; row++) fill_row(source, info, *m, row, &s);
     rt_result result = upload(w, s.values, s.values_size, source.name, (void **)&m->values);
-    if (result == RT_OK) result = upload(w, s.scales, s.scales_size, source.name, (void **)&m->scales);
-    if (result == RT_OK && s.offsets) result = upload(w, s.offsets, s.offsets_size, source.name, (void **)&m->offsets);
-    if (result == RT_OK && s.supers) result = upload(w, s.supers, s.supers_size, source.name, (void **)&m->super_scales);
+    if (result == RT_OK && s.supers) result = upload(w, s.supers, s.supers_size, source.name, (void **)&m->supers);
     staging_free(w, &s);
     return result;
 }
@@ -237,11 +230,8 @@ static uint64_t matrix_bytes(const rti_matrix &m)
         uint64_t size = m.type == RTI_TYPE_F16 || m.type == RTI_TYPE_BF16 ? 2 : m.type == RTI_TYPE_F8_E4M3 ? 1 : 4;
         return (size < 4 ? padded * (((uint64_t)m.columns + 31) / 32 * 32) : count) * size + row_scales;
     }
-    uint64_t columns = (uint64_t)m.columns / RTI_BLOCK_COLUMNS;
-    uint64_t scale = form.scale_kind == RTI_SCALE_F32 ? 4 : form.scale_kind == RTI_SCALE_F16 ? 2 : 1;
-    uint64_t a_block = (form.layout == RTI_LAYOUT_INT4 ? 16 : 32) + scale * (form.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1) +
-                       (form.has_offsets ? scale : 0);
-    return padded * (columns * a_block + (form.scale_kind == RTI_SCALE_K ? (columns + 7) / 8 * 4 : 0)) + row_scales;
+    uint64_t blocks = (uint64_t)m.columns / RTI_BLOCK_COLUMNS, supers = form.scale_kind == RTI_SCALE_K ? (blocks + 7) / 8 * RTI_SUPER_BYTES : 0;
+    return padded / RTI_GROUP * (blocks * (uint64_t)rti_record_bytes(form.layout, form.scale_kind, form.has_offsets) + supers) + row_scales;
 }
 
 static uint64_t layer_bytes(const rti_layer &l)

@@ -121,6 +121,14 @@ static inline float __int_as_float(int bits) { float f; memcpy(&f, &bits, 4); re
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline int min(int a, int b) { return a < b ? a : b; }
 template <typename T> static inline T __ldg(const T *p) { return *p; }
+template <typename T> static inline T __ldcs(const T *p) { return *p; }
+static inline unsigned __byte_perm(unsigned a, unsigned b, unsigned which)
+{
+    uint64_t both = (uint64_t)b << 32 | a;
+    unsigned result = 0;
+    for (int i = 0; i < 4; i++) result |= (unsigned)(both >> (which >> 4 * i & 7u) * 8 & 255u) << 8 * i;
+    return result;
+}
 static inline void __threadfence_block(void) {}
 static inline void __threadfence(void) {}
 template <typename T> static inline T atomicAdd(T *p, T v) { T old = *p; *p = old + v; return old; }

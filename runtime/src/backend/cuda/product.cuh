@@ -1,0 +1,300 @@
+// cuda/product.cuh - a record of quantised weights times activation rows on the tensor cores, with exact sums inside a block.
+//
+// One form of weights is one kernel, so that what it does not need takes no instruction.
+// SPDX-License-Identifier: MIT
+#ifndef RTI_CUDA_PRODUCT_CUH
+#define RTI_CUDA_PRODUCT_CUH
+
+#include "backend/cuda/matrix.cuh"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// The tensor-core product: D (16 x 8, int32) = A (16 x 32, int8) B (32 x 8, int8) + C
+// ---------------------------------------------------------------------------------------------------------------------
+//
+// Lane = 4 g + t holds (PTX ISA, "Matrix Fragments for mma.m16n8k32"):
+//   A: a0 row g, columns 4t..4t+3;  a1 row g + 8, the same;  a2 row g, columns 16+4t..;  a3 row g + 8, columns 16+4t..
+//   B: b0 rows 4t..4t+3 of column g;  b1 rows 16+4t.. of column g
+//   D: d0 row g, column 2t;  d1 row g, column 2t+1;  d2 row g + 8, column 2t;  d3 row g + 8, column 2t+1
+// mma.m16n8k16 has a0, a1 and b0 of these, and the same D.
+//
+// Every element of C is MAGIC, the bits of 1.5 * 2^23: D plus that is, read as a float, exactly 1.5 * 2^23 plus the sum, whose
+// magnitude is below 2^22. A subtraction takes the place of a conversion.
+
+#define MAGIC 0x4b400000
+#define MAGIC_VALUE 12582912.0f
+
+#if defined(RTI_CUDA_EMULATION)
+// `parts` of 16 columns.
+static void emulated_product(const int *a, const int *b, int parts, int d[4])
+{
+    int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    int fragment[6] = {a[0], a[1], parts > 1 ? a[2] : 0, parts > 1 ? a[3] : 0, b[0], parts > 1 ? b[1] : 0};
+    rti_emulation::warp_publish(fragment, sizeof fragment);
+    for (int i = 0; i < 4; i++) d[i] = MAGIC;
+    for (int step = 0; step < 4; step++) { // step: whose columns of A and rows of B come next
+        const int *from_a = (const int *)rti_emulation::warp_peek(g * 4 + step);
+        for (int i = 0; i < 4; i++) {
+            const int *from_b = (const int *)rti_emulation::warp_peek((2 * t + i % 2) * 4 + step) + 4;
+            d[i] = __dp4a(from_a[i / 2], from_b[0], __dp4a(from_a[2 + i / 2], from_b[1], d[i]));
+        }
+    }
+}
+#endif
+
+static __device__ __forceinline__ void multiply_32(const int a[4], const int b[2], int d[4])
+{
+#if defined(RTI_CUDA_EMULATION)
+    emulated_product(a, b, 2, d);
+#elif __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
+                 : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(MAGIC));
+#else
+    // Turing: four products of 8 x 8 x 16. Their fragments are the quarters of the ones above.
+    for (int r = 0; r < 2; r++) {
+        asm volatile("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%4, %4};"
+                     : "=r"(d[2 * r]), "=r"(d[2 * r + 1]) : "r"(a[r]), "r"(b[0]), "r"(MAGIC));
+        asm volatile("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%0, %1};"
+                     : "+r"(d[2 * r]), "+r"(d[2 * r + 1]) : "r"(a[2 + r]), "r"(b[1]));
+    }
+#endif
+}
+
+// The 16 columns of a[0], a[1] and b.
+static __device__ __forceinline__ void multiply_16(const int a[2], int b, int d[4])
+{
+#if defined(RTI_CUDA_EMULATION)
+    emulated_product(a, &b, 1, d);
+#elif __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%7, %7, %7, %7};"
+                 : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(b), "r"(MAGIC));
+#else
+    for (int r = 0; r < 2; r++)
+        asm volatile("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%4, %4};"
+                     : "=r"(d[2 * r]), "=r"(d[2 * r + 1]) : "r"(a[r]), "r"(b), "r"(MAGIC));
+#endif
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// A record, as it lies in memory and as numbers
+// ---------------------------------------------------------------------------------------------------------------------
+
+template <rti_layout LAYOUT, rti_scale_kind SCALES, bool OFFSETS> struct form {
+    static constexpr rti_layout layout = LAYOUT;
+    static constexpr bool is_int4 = LAYOUT == RTI_LAYOUT_INT4, has_halves = LAYOUT == RTI_LAYOUT_INT8_HALF, is_k = SCALES == RTI_SCALE_K;
+    static constexpr bool has_offsets = OFFSETS;
+    static constexpr int value_bytes = rti_value_bytes(LAYOUT), record_bytes = rti_record_bytes(LAYOUT, SCALES, OFFSETS);
+};
+
+// A lane's share. Nothing here waits for what is loaded, so that the loads of several records are on their way together.
+template <class F> struct raw_record {
+    unsigned values[F::is_int4 ? 2 : 4];
+    unsigned scales[!F::is_k && F::has_offsets ? 2 : 1];
+    unsigned supers[F::is_k ? 2 : 1];
+};
+
+template <class F> static __device__ __forceinline__ void load_record(const uint8_t *record, const uint8_t *super, int lane, raw_record<F> *raw)
+{
+    if constexpr (F::is_int4) {
+        uint2 v = __ldcs((const uint2 *)record + lane);
+        raw->values[0] = v.x, raw->values[1] = v.y;
+    } else {
+        uint4 v = __ldcs((const uint4 *)record + lane);
+        raw->values[0] = v.x, raw->values[1] = v.y, raw->values[2] = v.z, raw->values[3] = v.w;
+    }
+    if constexpr (!F::is_k && F::has_offsets) {
+        uint2 s = __ldcs((const uint2 *)(record + F::value_bytes) + lane / 4);
+        raw->scales[0] = s.x, raw->scales[1] = s.y;
+    } else {
+        raw->scales[0] = __ldcs((const unsigned *)(record + F::value_bytes) + lane / 4);
+    }
+    if constexpr (F::is_k) {
+        uint2 s = __ldcs((const uint2 *)super + lane / 4);
+        raw->supers[0] = s.x, raw->supers[1] = s.y;
+    }
+}
+
+template <class F> struct record_numbers {
+    int a[4];
+    float scale[2][F::has_halves ? 2 : 1], offset[2]; // [row g or g + 8][half]
+};
+
+// Byte i of a word, exactly: a float of 2^23 has its integers in its last bits.
+static __device__ __forceinline__ float byte_value(unsigned word, int i, float zero)
+{
+    return __fadd_rn(__uint_as_float(__byte_perm(word, 0x4b000000u, 0x7550u | (unsigned)i)), -zero);
+}
+
+template <class F> static __device__ __forceinline__ void decode_record(const raw_record<F> &raw, record_numbers<F> *n)
+{
+    if constexpr (F::is_int4) {
+        // Four bytes with a nibble each, made signed where there are no offsets (Q4_0: value - 8): bit 7 set first, so that
+        // nothing is borrowed from a neighbour.
+        for (int i = 0; i < 4; i++) {
+            unsigned x = raw.values[i % 2] >> (i / 2 * 4) & 0x0f0f0f0fu;
+            n->a[i] = (int)(F::has_offsets ? x : ((x | 0x80808080u) - 0x08080808u) ^ 0x80808080u);
+        }
+    } else {
+        for (int i = 0; i < 4; i++) n->a[i] = (int)raw.values[i];
+    }
+    for (int r = 0; r < 2; r++) {
+        if constexpr (!F::is_k) {
+            n->scale[r][0] = rti_half_bits_to_float((uint16_t)(raw.scales[0] >> 16 * r));
+            if constexpr (F::has_offsets) n->offset[r] = rti_half_bits_to_float((uint16_t)(raw.scales[1] >> 16 * r));
+        } else {
+            float step = rti_half_bits_to_float((uint16_t)raw.supers[r]);
+            if constexpr (F::has_halves) { // signed scales
+                unsigned biased = raw.scales[0] ^ 0x80808080u;
+                for (int half = 0; half < 2; half++) n->scale[r][half] = __fmul_rn(step, byte_value(biased, 2 * r + half, 8388736.0f));
+            } else {
+                n->scale[r][0] = __fmul_rn(step, byte_value(raw.scales[0], r, 8388608.0f));
+                n->offset[r] = __fmul_rn(rti_half_bits_to_float((uint16_t)(raw.supers[r] >> 16)), byte_value(raw.scales[0], 2 + r, 8388608.0f));
+            }
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Activations
+// ---------------------------------------------------------------------------------------------------------------------
+
+// Where a lane reads them: of the first tile's first block, and how far it is to the next step's.
+template <int PLANES> struct activation_reader {
+    const int8_t *values;
+    const float4 *steps;
+    size_t value_stride, step_stride; // bytes; vectors of two rows
+};
+
+template <int PLANES> struct tile_activations {
+    int bits[PLANES][2]; // the upper plane, then the lower one
+    float4 steps;        // scale and sum of row 2t, of row 2t + 1
+};
+
+// Past the last row the last one's are read again: a column of a product is nobody else's.
+// `first`: the first step's block; a step is RTI_PARTIALS blocks.
+template <int TILES, int PLANES>
+static __device__ __forceinline__ activation_reader<PLANES> find_activations(const rti_rounded &in, int row_begin, int row_count, int first, int lane)
+{
+    int row = row_begin + lane / 4, pair = row_begin / 2 + lane % 4;
+    if (TILES == 1) {
+        row = min(row, row_count - 1);
+        pair = min(pair, (row_count - 1) / 2);
+    }
+    activation_reader<PLANES> reader;
+    reader.values = in.values + ((size_t)first * (size_t)in.padded_rows + (size_t)row) * (32 * PLANES) + lane % 4 * (8 * PLANES);
+    reader.steps = (const float4 *)in.steps + (size_t)first * (size_t)(in.padded_rows / 2) + (size_t)pair;
+    reader.value_stride = (size_t)RTI_PARTIALS * (size_t)in.padded_rows * (32 * PLANES);
+    reader.step_stride = (size_t)RTI_PARTIALS * (size_t)(in.padded_rows / 2);
+    return reader;
+}
+
+template <int PLANES> static __device__ __forceinline__ tile_activations<PLANES> load_tile(const activation_reader<PLANES> &reader, int tile)
+{
+    tile_activations<PLANES> x;
+    const int8_t *at = reader.values + tile * (RTI_TOKEN_TILE * 32 * PLANES);
+    if constexpr (PLANES == 2) {
+        int4 v = __ldg((const int4 *)at);
+        x.bits[0][0] = v.x, x.bits[0][1] = v.y, x.bits[PLANES - 1][0] = v.z, x.bits[PLANES - 1][1] = v.w;
+    } else {
+        int2 v = __ldg((const int2 *)at);
+        x.bits[0][0] = v.x, x.bits[0][1] = v.y;
+    }
+    x.steps = __ldg(reader.steps + tile * (RTI_TOKEN_TILE / 2));
+    return x;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// One record times a tile of 8 activation rows
+// ---------------------------------------------------------------------------------------------------------------------
+
+// The sum of a block as a float, rounded once: exact for 8 bits; 256 times the upper plane's and the lower one's for 16.
+template <int PLANES> static __device__ __forceinline__ float product_value(const int (*d)[4], int i)
+{
+    float value = __fadd_rn(__int_as_float(d[0][i]), -MAGIC_VALUE);
+    return PLANES == 1 ? value : __fmaf_rn(value, 256.0f, __fadd_rn(__int_as_float(d[PLANES - 1][i]), -MAGIC_VALUE));
+}
+
+template <class F, int PLANES>
+static __device__ __forceinline__ void accumulate(const record_numbers<F> &w, const tile_activations<PLANES> &x, float sum[4])
+{
+    const float step[2] = {x.steps.x, x.steps.z}, total[2] = {x.steps.y, x.steps.w};
+    int d[PLANES][4];
+    RTI_UNROLL
+    for (int half = 0; half < (F::has_halves ? 2 : 1); half++) {
+        RTI_UNROLL
+        for (int plane = 0; plane < PLANES; plane++) {
+            if constexpr (F::has_halves) multiply_16(w.a + 2 * half, x.bits[plane][half], d[plane]);
+            else multiply_32(w.a, x.bits[plane], d[plane]);
+        }
+        RTI_UNROLL
+        for (int i = 0; i < 4; i++) sum[i] = __fmaf_rn(__fmul_rn(w.scale[i / 2][half], step[i % 2]), product_value<PLANES>(d, i), sum[i]);
+    }
+    if constexpr (F::has_offsets) {
+        RTI_UNROLL
+        for (int i = 0; i < 4; i++) sum[i] = __fmaf_rn(w.offset[i / 2], total[i % 2], sum[i]);
+    }
+}
+
+// One block of a tile of weights into the accumulators of TILES tiles of rows, and on to the next step's activations.
+template <class F, int TILES, int PLANES>
+static __device__ __forceinline__ void accumulate_block(const raw_record<F> &raw, activation_reader<PLANES> &reader, float (&sum)[TILES][4])
+{
+    record_numbers<F> w;
+    decode_record<F>(raw, &w);
+    RTI_UNROLL
+    for (int tile = 0; tile < TILES; tile++) accumulate<F, PLANES>(w, load_tile<PLANES>(reader, tile), sum[tile]);
+    reader.values += reader.value_stride;
+    reader.steps += reader.step_stride;
+}
+
+// As many blocks as are on their way; behind each the load of one of the next round takes its place. LAST: fewer are left, and
+// which are there is asked for each, which keeps the compiler from mingling them.
+template <class F, int TILES, int PLANES, int DEPTH, bool LAST>
+static __device__ __forceinline__ void run_round(const uint8_t *record, const uint8_t *super, int lane, int left, raw_record<F> (&raw)[DEPTH],
+                                                 activation_reader<PLANES> &reader, float (&sum)[TILES][4])
+{
+    RTI_UNROLL
+    for (int i = 0; i < DEPTH; i++) {
+        if (LAST && i >= left) break;
+        accumulate_block<F, TILES, PLANES>(raw[i], reader, sum);
+        if (!LAST && DEPTH + i < left)
+            load_record<F>(record + (size_t)i * (RTI_PARTIALS * F::record_bytes), super + (size_t)i * RTI_SUPER_BYTES, lane, &raw[i]);
+    }
+}
+
+template <class F, int DEPTH>
+static __device__ __forceinline__ void begin_rounds(const uint8_t *record, const uint8_t *super, int lane, int steps, raw_record<F> (&raw)[DEPTH])
+{
+    RTI_UNROLL
+    for (int i = 0; i < DEPTH; i++)
+        if (i < steps) load_record<F>(record + (size_t)i * (RTI_PARTIALS * F::record_bytes), super + (size_t)i * RTI_SUPER_BYTES, lane, &raw[i]);
+}
+
+// Every eighth block of a tile, `steps` of them, the first DEPTH of which are on their way.
+template <class F, int TILES, int PLANES, int DEPTH>
+static __device__ __forceinline__ void run_rounds(const uint8_t *record, const uint8_t *super, int lane, int steps, raw_record<F> (&raw)[DEPTH],
+                                                  activation_reader<PLANES> reader, float (&sum)[TILES][4])
+{
+    int left = steps;
+    for (; left >= DEPTH; left -= DEPTH) {
+        record += DEPTH * RTI_PARTIALS * F::record_bytes;
+        super += DEPTH * RTI_SUPER_BYTES;
+        run_round<F, TILES, PLANES, DEPTH, false>(record, super, lane, left, raw, reader, sum);
+    }
+    run_round<F, TILES, PLANES, DEPTH, true>(record, super, lane, left, raw, reader, sum);
+}
+
+// Calls `launch` of the form that the weights have.
+template <template <class> class LAUNCH, class... A> static void rti_with_form(const rti_device_matrix &m, const A &...arguments)
+{
+    if (m.layout == RTI_LAYOUT_INT8_HALF) LAUNCH<form<RTI_LAYOUT_INT8_HALF, RTI_SCALE_K, false>>::launch(arguments...);
+    else if (m.layout == RTI_LAYOUT_INT4 && m.scale_kind == RTI_SCALE_K) LAUNCH<form<RTI_LAYOUT_INT4, RTI_SCALE_K, true>>::launch(arguments...);
+    else if (m.layout == RTI_LAYOUT_INT4 && m.has_offsets) LAUNCH<form<RTI_LAYOUT_INT4, RTI_SCALE_F16, true>>::launch(arguments...);
+    else if (m.layout == RTI_LAYOUT_INT4) LAUNCH<form<RTI_LAYOUT_INT4, RTI_SCALE_F16, false>>::launch(arguments...);
+    else if (m.scale_kind == RTI_SCALE_K) LAUNCH<form<RTI_LAYOUT_INT8, RTI_SCALE_K, true>>::launch(arguments...);
+    else if (m.has_offsets) LAUNCH<form<RTI_LAYOUT_INT8, RTI_SCALE_F16, true>>::launch(arguments...);
+    else LAUNCH<form<RTI_LAYOUT_INT8, RTI_SCALE_F16, false>>::launch(arguments...);
+}
+
+#endif

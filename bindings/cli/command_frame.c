@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 typedef struct play {
     stage_options stage;
@@ -16,15 +17,21 @@ typedef struct play {
     bool paced;
 } play;
 
+// Frames with characters or with spins. Undisturbed: no other program took the processor from this thread in them.
+typedef struct tally {
+    uint64_t frames, missed, undisturbed, undisturbed_missed;
+} tally;
+
 typedef struct figures {
     double last_us; // the whole of the last frame, for the pacer
     samples overshoot, noise;
-    uint64_t frames, own_missed, missed, missed_with_spins;
+    tally talking, spinning;
+    uint64_t own_missed;
     double idle_us, used_us; // of frames in which there was work
     double seconds, slice_us;
 } figures;
 
-#define BLOCK 120 // frames with characters, then the same ones with spins
+#define BLOCK 60 // frames with characters, then the same ones with spins
 
 // Reads the first column, milliseconds; a head line is fine. NULL: the problem is on stderr.
 static double *read_trace(const char *path, size_t *count)
@@ -87,10 +94,26 @@ static double fill(const play *p, cast *c, const spin *s, double *budget_us, con
     return (double)(frames_now() - start) * 1e-3;
 }
 
+// How often this thread was made to wait so far.
+static long interruptions(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
+static void count_frame(tally *t, bool missed, bool disturbed)
+{
+    t->frames++;
+    t->missed += missed;
+    t->undisturbed += !disturbed;
+    t->undisturbed_missed += missed && !disturbed;
+}
+
 // One frame: what the game renders, then what is left of it; then it waits for the display.
 static void play_frame(const play *p, cast *c, const spin *s, double render_us, figures *f)
 {
     double period_us = 1e6 / (double)p->stage.fps;
+    long before = interruptions();
     uint64_t deadline = clock_ns() + (uint64_t)(period_us * 1e3);
     if (c)
         cast_keep_talking(c);
@@ -105,17 +128,14 @@ static void play_frame(const play *p, cast *c, const spin *s, double render_us, 
     bool missed = total > period_us && render_us <= period_us;
     f->last_us = total > period_us ? total : period_us;
     samples_add(c ? &f->overshoot : &f->noise, took > budget ? took - budget : 0);
+    count_frame(c ? &f->talking : &f->spinning, missed, interruptions() != before);
     if (c) {
         double idle = period_us - render_us;
-        f->frames++;
         f->own_missed += render_us > period_us;
-        f->missed += missed;
         if (busy && idle > 0) {
             f->idle_us += idle;
             f->used_us += took < idle ? took : idle;
         }
-    } else {
-        f->missed_with_spins += missed;
     }
     if (frames_are_real())
         wait_until(deadline);
@@ -147,16 +167,23 @@ static json_t *report(const play *p, const cast *c, const figures *f)
 {
     rp_stats stats;
     rp_world_get_stats(c->world, &stats);
-    double frames = (double)f->frames;
+    double frames = (double)f->talking.frames, calm = (double)f->talking.undisturbed, calm_spins = (double)f->spinning.undisturbed;
     json_t *out = json_object();
     json_object_set_new(out, "trace", json_string(p->trace));
     figure_count(out, "characters", (uint64_t)c->count);
     figure_count(out, "fps", (uint64_t)p->stage.fps);
-    figure_count(out, "frames", f->frames);
+    figure_count(out, "frames", f->talking.frames);
     figure_set(out, "trace_missed_percent", 100 * (double)f->own_missed / frames);
-    figure_set(out, "missed_percent", 100 * (double)f->missed / frames);
-    figure_set(out, "noise_missed_percent", 100 * (double)f->missed_with_spins / frames);
-    figure_set(out, "extra_missed_percent", 100 * ((double)f->missed - (double)f->missed_with_spins) / frames);
+    double missed = 100 * (double)f->talking.missed / frames, with_spins = 100 * (double)f->spinning.missed / frames;
+    double calm_missed = calm > 0 ? 100 * (double)f->talking.undisturbed_missed / calm : 0;
+    double calm_with_spins = calm_spins > 0 ? 100 * (double)f->spinning.undisturbed_missed / calm_spins : 0;
+    figure_set(out, "missed_percent", missed);
+    figure_set(out, "noise_missed_percent", with_spins);
+    figure_set(out, "extra_missed_percent", missed - with_spins);
+    figure_set(out, "undisturbed_frames_percent", 100 * calm / frames);
+    figure_set(out, "undisturbed_missed_percent", calm_missed);
+    figure_set(out, "undisturbed_noise_missed_percent", calm_with_spins);
+    figure_set(out, "undisturbed_extra_missed_percent", calm_missed - calm_with_spins);
     figure_set(out, "idle_used_percent", f->idle_us > 0 ? 100 * f->used_us / f->idle_us : 0);
     figure_set(out, "idle_mean_us", f->idle_us / frames);
     figure_set(out, "overshoot_p50_us", samples_quantile(&f->overshoot, 0.5));

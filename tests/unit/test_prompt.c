@@ -376,6 +376,50 @@ static void rendering_again_allocates_nothing(void **state)
     rt_tokenizer_close(tokenizer);
 }
 
+// In steps, as frames have room for them: the same ids, and no step much longer than it was asked to be.
+static void rendering_in_steps_gives_the_same_ids(void **state)
+{
+    (void)state;
+    rt_tokenizer_def def = rt_default_tokenizer_def();
+    def.path = "tests/data/tokenizers/smollm/tokenizer.gguf";
+    rt_tokenizer *tokenizer = NULL;
+    assert_int_equal(rt_tokenizer_open(&def, &tokenizer), RT_OK);
+    static char lore[12000];
+    size_t size = 0;
+    for (int i = 0; size + 80 < sizeof lore; i++)
+        size += (size_t)snprintf(lore + size, 80, "In year %d the bridge over the Ash  was\nclosed; nobody's heard why. ", 1200 + i);
+    rp_message messages[] = {{.role = RP_ROLE_SYSTEM, .content = {lore, size}},
+                             {.role = RP_ROLE_USER, .content = {"Good evening. What news?", 24}}};
+    int32_t count;
+    const rp_format *list = rp_format_list(&count);
+    for (int32_t f = 0; f < count; f++) {
+        rp_prompt whole, steps = {0};
+        assert_int_equal(rp_prompt_render(&list[f], tokenizer, NULL, messages, 2, NULL, true, &whole), RT_OK);
+        assert_int_equal(rp_prompt_begin(&list[f], tokenizer, messages, 2, NULL, true, &steps), RT_OK);
+        bool done = false;
+        int pieces = 0;
+        for (; !done; pieces++) {
+            size_t before = rp_prompt_remaining(&steps);
+            assert_true(before > 0);
+            assert_int_equal(rp_prompt_continue(tokenizer, 700, &steps, &done), RT_OK);
+            assert_true(before - rp_prompt_remaining(&steps) <= 1400 && rp_prompt_remaining(&steps) < before);
+        }
+        assert_true(pieces >= 10);
+        assert_int_equal(rp_prompt_remaining(&steps), 0);
+        assert_int_equal(steps.count, whole.count);
+        assert_memory_equal(steps.ids, whole.ids, whole.count * sizeof *whole.ids);
+        assert_string_equal(steps.text, whole.text);
+        rp_prompt_free(&whole);
+        rp_prompt_free(&steps);
+    }
+    bool done;
+    rp_prompt empty = {0};
+    assert_int_equal(rp_prompt_continue(tokenizer, 100, &empty, &done), RT_OK);
+    assert_true(done);
+    assert_int_equal(rp_prompt_continue(tokenizer, 100, NULL, &done), RT_ERROR_INVALID_ARGUMENT);
+    rt_tokenizer_close(tokenizer);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Formats of one's own, and JSON
 // ---------------------------------------------------------------------------------------------------------------------
@@ -454,6 +498,7 @@ int main(void)
         cmocka_unit_test(bad_input_is_an_error),
         cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(rendering_again_allocates_nothing),
+        cmocka_unit_test(rendering_in_steps_gives_the_same_ids),
         cmocka_unit_test(formats_check),
         cmocka_unit_test(json_is_written_as_python_does),
     };

@@ -285,6 +285,73 @@ static void test_continues(void **state)
     rt_tokenizer_close(tokenizer);
 }
 
+static uint32_t random_state = 7;
+
+static uint32_t random_below(uint32_t count)
+{
+    random_state = random_state * 1664525u + 1013904223u;
+    return (uint32_t)(((uint64_t)(random_state >> 4) * count) >> 28);
+}
+
+// Words, spaces, line ends, digits, contractions, marks, other scripts, symbols of vocabularies, bytes that are no text.
+static size_t random_text(char *text, size_t capacity)
+{
+    static const char *const parts[] = {
+        " ", " ", " ", " ", " ", " ", "  ", "   ", "\n", "\n\n", " \n ", "\t", "\r\n", "the", "inn", "keeper", "x", "Marta's", "'s", "'ll",
+        "WE'LL", "12", "345678", "3.14", "!", "...", "?!", "(", "\"", "/", "//", "<b>", "<0x0A>", "\xC3\xA9", "e\xCC\x81", "\xCC\x81",
+        "\xD0\xB4\xD0\xB0", "\xE4\xB8\x96\xE7\x95\x8C", "\xE3\x80\x82", "\xE3\x80\x80", "\xC2\xA0", "\xF0\x9F\x98\x80", "\xE2\x96\x81",
+        "\xFF", "\xE4\xB8", "_", "-", "a", "o", "\xF0\x9D\x9F\x98", "\xD9\xA1",
+    };
+    size_t size = 0;
+    for (uint32_t i = 20 + random_below(300); i > 0; i--) {
+        const char *part = parts[random_below(sizeof(parts) / sizeof(parts[0]))];
+        if (size + strlen(part) > capacity)
+            break;
+        memcpy(text + size, part, strlen(part));
+        size += strlen(part);
+    }
+    return size;
+}
+
+// A text that is encoded in pieces has the ids of the whole.
+static void test_cuts(void **state)
+{
+    (void)state;
+    static char text[4096];
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char path[256];
+        snprintf(path, sizeof(path), DATA "%s", files[i]);
+        rt_tokenizer *tokenizer = open_tokenizer(path);
+        int cuts = 0;
+        for (int round = 0; round < 300; round++) {
+            size_t size = random_text(text, sizeof(text)), count, done = 0, at = 0, part;
+            rt_token *whole = encode(tokenizer, text, size, &count);
+            rt_token *pieces = malloc((size * 4 + 64) * sizeof(*pieces));
+            do {
+                size_t left = size - at, cut = rt_tokenizer_cut(tokenizer, text + at, left, random_below(200));
+                cut = cut == 0 ? rt_tokenizer_cut(tokenizer, text + at, left, left) : cut;
+                assert_true(cut < left || left == 0);
+                part = cut > 0 ? cut : left;
+                size_t added;
+                assert_int_equal(rt_tokenizer_encode(tokenizer, text + at, part, at > 0, pieces + done, size * 4 + 64 - done, &added),
+                                 RT_OK);
+                cuts += cut > 0;
+                done += added;
+                at += part;
+            } while (at < size);
+            if (done != count || memcmp(whole, pieces, count * sizeof(*whole)) != 0)
+                fail_msg("%s: other ids in pieces for: %.*s", path, (int)size, text);
+            free(whole);
+            free(pieces);
+        }
+        print_message("%s: %d cuts\n", path, cuts);
+        if (strstr(files[i], "gpt2/") || strstr(files[i], "smollm/") || strstr(files[i], "llama3/") || strstr(files[i], "tekken/"))
+            assert_true(cuts > 300);
+        rt_tokenizer_close(tokenizer);
+    }
+    assert_int_equal(rt_tokenizer_cut(NULL, text, 10, 5), 0);
+}
+
 static void test_arguments(void **state)
 {
     (void)state;
@@ -362,7 +429,7 @@ int main(void)
         cmocka_unit_test(test_every_family),  cmocka_unit_test(test_round_trip), cmocka_unit_test(test_special_tokens),
         cmocka_unit_test(test_chat_template), cmocka_unit_test(test_invalid_text), cmocka_unit_test(test_stream_of_bytes),
         cmocka_unit_test(test_stream_room),   cmocka_unit_test(test_capacity),   cmocka_unit_test(test_continues),
-        cmocka_unit_test(test_arguments),     cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_cuts), cmocka_unit_test(test_arguments),     cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

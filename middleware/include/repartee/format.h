@@ -137,7 +137,9 @@ typedef struct rp_prompt {
     size_t count;
     char *text; // zero-terminated; for reading: contents that imitate a special token look like one here, never in `ids`
     size_t text_size;
-    size_t ids_capacity, text_capacity; // private
+    size_t ids_capacity, text_capacity; // private, and so are these: what of the text is still to be encoded
+    struct rpi_prompt_piece *pieces;
+    size_t piece_count, piece_capacity, next_piece, next_byte;
     rt_host host;
 } rp_prompt;
 
@@ -154,6 +156,15 @@ RT_API rt_result rp_prompt_render(const rp_format *format, const rt_tokenizer *t
 // nothing is allocated once they are large enough. On failure the buffers stay, empty.
 RT_API rt_result rp_prompt_render_again(const rp_format *format, const rt_tokenizer *tokenizer, const rp_message *messages,
                                         int32_t count, const char *tools, bool open_reply, rp_prompt *prompt);
+
+// The same in steps, for frames: begin writes the text (some nanoseconds a byte), each continue encodes up to about `most_bytes`
+// of it (some tens of nanoseconds a byte) where the vocabulary lets a text be cut (rt_tokenizer_cut), else a whole run between
+// two special tokens. The ids are the same. `messages` and `tools` are read by begin only; the tokenizer is that of begin.
+RT_API rt_result rp_prompt_begin(const rp_format *format, const rt_tokenizer *tokenizer, const rp_message *messages,
+                                 int32_t count, const char *tools, bool open_reply, rp_prompt *prompt);
+RT_API rt_result rp_prompt_continue(const rt_tokenizer *tokenizer, size_t most_bytes, rp_prompt *prompt, bool *done);
+// Bytes that are not yet encoded.
+RT_API size_t rp_prompt_remaining(const rp_prompt *prompt);
 
 // Makes room ahead of time for a prompt of `bytes` bytes of text (its tokens are never more than that and a few).
 RT_API rt_result rp_prompt_reserve(rp_prompt *prompt, size_t bytes);

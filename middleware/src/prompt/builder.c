@@ -27,27 +27,21 @@ rt_token rpi_special_at(const rt_tokenizer *tokenizer, const char *at, const cha
     return RT_TOKEN_NONE;
 }
 
-bool rpi_builder_reserve_ids(rpi_builder *builder, size_t count)
+bool rpi_builder_reserve(rpi_builder *builder, size_t count)
 {
     if (builder->result != RT_OK)
         return false;
-    if (count <= builder->capacity)
-        return true;
-    size_t grown = builder->capacity < 64 ? 64 : builder->capacity;
-    while (grown < count)
-        grown = grown > SIZE_MAX / 2 ? SIZE_MAX : grown * 2;
-    rt_token *ids = grown > SIZE_MAX / sizeof(rt_token)
-                        ? NULL
-                        : rpi_prompt_resize(&builder->text.host, builder->ids, builder->capacity * sizeof(rt_token),
-                                            grown * sizeof(rt_token));
-    if (!ids) {
-        builder->result =
-            rpi_prompt_fail(&builder->text.host, RT_ERROR_OUT_OF_MEMORY, "prompt: no memory for %zu tokens", grown);
-        return false;
-    }
-    builder->ids = ids;
-    builder->capacity = grown;
-    return true;
+    void *pieces = builder->pieces;
+    if (!rpi_prompt_reserve_array(&builder->text.host, &pieces, &builder->capacity, count, sizeof *builder->pieces))
+        builder->result = rpi_prompt_fail(&builder->text.host, RT_ERROR_OUT_OF_MEMORY, "prompt: no memory for %zu pieces", count);
+    builder->pieces = pieces;
+    return builder->result == RT_OK;
+}
+
+static void add_piece(rpi_builder *builder, size_t begin, size_t size, rt_token token)
+{
+    if (rpi_builder_reserve(builder, builder->count + 1))
+        builder->pieces[builder->count++] = (rpi_prompt_piece){begin, size, token};
 }
 
 void rpi_builder_cut(rpi_builder *builder)
@@ -62,24 +56,17 @@ void rpi_builder_cut(rpi_builder *builder)
     size_t size = builder->text.size - start;
     if (!builder->tokenizer || size == 0)
         return;
-    if (!rpi_builder_reserve_ids(builder, builder->count + size + 2))
-        return;
-    size_t count = 0;
-    builder->result = rt_tokenizer_encode(builder->tokenizer, builder->text.data + start, size, false,
-                                          builder->ids + builder->count, builder->capacity - builder->count, &count);
-    if (builder->result == RT_OK)
-        builder->count += count;
+    add_piece(builder, start, size, RT_TOKEN_NONE);
     builder->after_control = false;
 }
 
 static void add_control(rpi_builder *builder, rt_token token, const char *spelling, size_t length)
 {
     rpi_builder_cut(builder);
-    if (!rpi_builder_reserve_ids(builder, builder->count + 1))
-        return;
+    size_t begin = builder->text.size;
     rpi_text_add(&builder->text, spelling, length);
     builder->run = builder->text.size;
-    builder->ids[builder->count++] = token;
+    add_piece(builder, begin, length, token);
     builder->after_control = true;
 }
 

@@ -466,12 +466,12 @@ static rt_result render(renderer *r, const char *tools, bool open_reply)
     return rpi_builder_result(&r->builder);
 }
 
-rt_result rp_prompt_render_again(const rp_format *format, const rt_tokenizer *tokenizer, const rp_message *messages,
-                                 int32_t count, const char *tools, bool open_reply, rp_prompt *prompt)
+rt_result rp_prompt_begin(const rp_format *format, const rt_tokenizer *tokenizer, const rp_message *messages, int32_t count,
+                          const char *tools, bool open_reply, rp_prompt *prompt)
 {
     if (!prompt)
-        return rpi_prompt_fail(NULL, RT_ERROR_INVALID_ARGUMENT, "rp_prompt_render_again: no prompt");
-    prompt->count = prompt->text_size = 0;
+        return rpi_prompt_fail(NULL, RT_ERROR_INVALID_ARGUMENT, "rp_prompt_begin: no prompt");
+    prompt->count = prompt->text_size = prompt->piece_count = prompt->next_piece = prompt->next_byte = 0;
     rt_result result = check_arguments(format, &prompt->host, messages, count);
     if (result != RT_OK)
         return result;
@@ -479,63 +479,20 @@ rt_result rp_prompt_render_again(const rp_format *format, const rt_tokenizer *to
         .builder = {.format = format,
                     .tokenizer = tokenizer,
                     .text = {.data = prompt->text, .capacity = prompt->text_capacity, .host = prompt->host},
-                    .ids = prompt->ids,
-                    .capacity = prompt->ids_capacity},
+                    .pieces = prompt->pieces,
+                    .capacity = prompt->piece_capacity},
         .format = format,
         .messages = messages,
         .count = count,
     };
     result = render(&r, tools, open_reply);
-    prompt->ids = r.builder.ids;
-    prompt->ids_capacity = r.builder.capacity;
+    prompt->pieces = r.builder.pieces;
+    prompt->piece_capacity = r.builder.capacity;
     prompt->text = r.builder.text.data;
     prompt->text_capacity = r.builder.text.capacity;
     if (result == RT_OK) {
-        prompt->count = r.builder.count;
+        prompt->piece_count = r.builder.count;
         prompt->text_size = r.builder.text.size;
     }
     return result;
-}
-
-rt_result rp_prompt_render(const rp_format *format, const rt_tokenizer *tokenizer, const rt_host *host,
-                           const rp_message *messages, int32_t count, const char *tools, bool open_reply,
-                           rp_prompt *prompt)
-{
-    if (!prompt)
-        return rpi_prompt_fail(host, RT_ERROR_INVALID_ARGUMENT, "rp_prompt_render: no prompt");
-    memset(prompt, 0, sizeof *prompt);
-    if (host)
-        prompt->host = *host;
-    rt_result result = rp_prompt_render_again(format, tokenizer, messages, count, tools, open_reply, prompt);
-    if (result != RT_OK)
-        rp_prompt_free(prompt);
-    return result;
-}
-
-rt_result rp_prompt_reserve(rp_prompt *prompt, size_t bytes)
-{
-    if (!prompt || bytes > SIZE_MAX / 8)
-        return rpi_prompt_fail(NULL, RT_ERROR_INVALID_ARGUMENT,
-                               "rp_prompt_reserve: a prompt, and a size that memory can have");
-    rpi_builder builder = {.text = {.data = prompt->text, .capacity = prompt->text_capacity, .host = prompt->host},
-                           .ids = prompt->ids,
-                           .capacity = prompt->ids_capacity};
-    rpi_text_reserve(&builder.text, bytes + 1);
-    rpi_builder_reserve_ids(&builder, bytes + 2);
-    prompt->ids = builder.ids;
-    prompt->ids_capacity = builder.capacity;
-    prompt->text = builder.text.data;
-    prompt->text_capacity = builder.text.capacity;
-    return rpi_builder_result(&builder);
-}
-
-void rp_prompt_free(rp_prompt *prompt)
-{
-    if (!prompt)
-        return;
-    if (prompt->ids)
-        rpi_prompt_resize(&prompt->host, prompt->ids, prompt->ids_capacity * sizeof(rt_token), 0);
-    if (prompt->text)
-        rpi_prompt_resize(&prompt->host, prompt->text, prompt->text_capacity, 0);
-    memset(prompt, 0, sizeof *prompt);
 }

@@ -18,6 +18,21 @@ void *rpi_prompt_resize(const rt_host *host, void *pointer, size_t old_size, siz
     return realloc(pointer, new_size);
 }
 
+bool rpi_prompt_reserve_array(const rt_host *host, void **array, size_t *capacity, size_t count, size_t size)
+{
+    if (count <= *capacity)
+        return true;
+    size_t grown = *capacity < 64 ? 64 : *capacity;
+    while (grown < count)
+        grown = grown > SIZE_MAX / 2 ? SIZE_MAX : grown * 2;
+    void *larger = grown > SIZE_MAX / size ? NULL : rpi_prompt_resize(host, *array, *capacity * size, grown * size);
+    if (!larger)
+        return false;
+    *array = larger;
+    *capacity = grown;
+    return true;
+}
+
 rt_result rpi_prompt_fail(const rt_host *host, rt_result code, const char *format, ...)
 {
     char message[512];

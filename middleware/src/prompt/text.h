@@ -23,6 +23,9 @@ void rpi_text_free(rpi_text *text);
 // Memory through the host, C library where it has none. Blocks of at least 16 bytes alignment.
 void *rpi_prompt_resize(const rt_host *host, void *pointer, size_t old_size, size_t new_size);
 
+// Room for `count` elements. False: no memory, everything is as it was.
+bool rpi_prompt_reserve_array(const rt_host *host, void **array, size_t *capacity, size_t count, size_t size);
+
 // rt_raise with a format.
 rt_result rpi_prompt_fail(const rt_host *host, rt_result code, const char *format, ...) RT_PRINTF(3, 4);
 

@@ -45,7 +45,8 @@ void rpi_cost_init(rpi_cost_table *table, float margin)
 {
     // Nanoseconds before anything was measured; generous, because the first frames must not be late either.
     static const struct { double fixed, unit; } first[RPI_CHORE_COUNT] = {
-        [RPI_CHORE_OFFER] = { 5e3, 0 },      [RPI_CHORE_COMPILE] = { 5e3, 0 },   [RPI_CHORE_COMPOSE] = { 1e4, 1e5 },
+        [RPI_CHORE_OFFER] = { 5e3, 0 },      [RPI_CHORE_COMPILE] = { 5e3, 0 },   [RPI_CHORE_COMPOSE] = { 1e4, 1e4 },
+        [RPI_CHORE_ENCODE] = { 5e3, 6e4 },   [RPI_CHORE_PREPARE] = { 2e4, 1e5 },
         [RPI_CHORE_ATTACH] = { 1e4, 0 },     [RPI_CHORE_BEGIN] = { 5e3, 200 },   [RPI_CHORE_SAMPLE] = { 1e5, 0 },
         [RPI_CHORE_SCORE] = { 2e5, 0 },      [RPI_CHORE_COMMIT] = { 5e3, 50 },   [RPI_CHORE_MASK] = { 5e4, 0 },
         [RPI_CHORE_CALL] = { 5e4, 0 },       [RPI_CHORE_STEP] = { 5e3, 0 },      [RPI_CHORE_SLICE] = { 2e3, 0 },

@@ -13,7 +13,9 @@ typedef enum rpi_chore {
     RPI_CHORE_NONE = 0,
     RPI_CHORE_OFFER,   // asking the game for one turn: tools
     RPI_CHORE_COMPILE, // a step of a schema's compilation: cut by its own budget
-    RPI_CHORE_COMPOSE, // a prompt: kilobytes of text encoded
+    RPI_CHORE_COMPOSE, // a prompt: kilobytes of text written
+    RPI_CHORE_ENCODE,  // kilobytes of it encoded
+    RPI_CHORE_PREPARE, // candidates of a choice: kilobytes of text encoded
     RPI_CHORE_ATTACH,  // a sequence made or forked
     RPI_CHORE_BEGIN,   // a pass: rows
     RPI_CHORE_SAMPLE,  // a row of logits to a token, text and events

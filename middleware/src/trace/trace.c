@@ -65,7 +65,8 @@ static const char *chore_name(int32_t chore)
 {
     static const char *const names[RPI_CHORE_COUNT] = {
         [RPI_CHORE_NONE] = "none",     [RPI_CHORE_OFFER] = "ask for tools", [RPI_CHORE_COMPILE] = "compile schema",
-        [RPI_CHORE_COMPOSE] = "compose prompt", [RPI_CHORE_ATTACH] = "attach cache", [RPI_CHORE_BEGIN] = "begin pass",
+        [RPI_CHORE_COMPOSE] = "compose prompt", [RPI_CHORE_ENCODE] = "encode prompt", [RPI_CHORE_PREPARE] = "prepare choice",
+        [RPI_CHORE_ATTACH] = "attach cache", [RPI_CHORE_BEGIN] = "begin pass",
         [RPI_CHORE_SAMPLE] = "sample", [RPI_CHORE_SCORE] = "score",         [RPI_CHORE_COMMIT] = "commit pass",
         [RPI_CHORE_MASK] = "mask",     [RPI_CHORE_CALL] = "call",           [RPI_CHORE_STEP] = "step",
         [RPI_CHORE_SLICE] = "slice",
@@ -77,7 +78,8 @@ static const char *stage_name(int32_t stage)
 {
     static const char *const names[] = {
         [RPI_STAGE_FREE] = "free",       [RPI_STAGE_OFFER] = "offer",     [RPI_STAGE_COMPILE] = "compile",
-        [RPI_STAGE_COMPOSE] = "compose", [RPI_STAGE_ATTACH] = "attach",   [RPI_STAGE_READ] = "read",
+        [RPI_STAGE_COMPOSE] = "compose", [RPI_STAGE_ENCODE] = "encode",   [RPI_STAGE_PREPARE] = "prepare",
+        [RPI_STAGE_ATTACH] = "attach",   [RPI_STAGE_READ] = "read",
         [RPI_STAGE_CHOOSE] = "choose",   [RPI_STAGE_ARGUE] = "arguments", [RPI_STAGE_CALL] = "call",
         [RPI_STAGE_WAIT] = "wait",       [RPI_STAGE_SPEAK] = "speak",     [RPI_STAGE_ZOMBIE] = "ending",
     };

@@ -7,6 +7,9 @@
 // Positions kept free beside prompt and reply; with functions also those of a call's arguments.
 enum { SPARE_POSITIONS = 32, CALL_POSITIONS = 512 };
 
+// Encoded in one piece: some 50 to 100 microseconds.
+enum { ENCODE_BYTES = 2048 };
+
 // What the player says in a prompt that is computed ahead of time.
 static const char NO_LINE[] = "...";
 
@@ -167,14 +170,6 @@ static bool write_messages(rp_world *world, rpi_slot *slot, size_t first, rp_tex
                             (rp_text){ slot->reply.data, slot->reply.size }, &said);
 }
 
-static rt_result render(rp_world *world, rpi_slot *slot, size_t first, const char *tools, rp_text line, rp_prompt *prompt)
-{
-    int32_t count;
-    if (!write_messages(world, slot, first, line, &count))
-        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "a prompt: out of memory");
-    return rp_prompt_render_again(world->format, world->tokenizer, slot->messages, count, tools, true, prompt);
-}
-
 // How many of the oldest exchanges have to go so that about `excess` tokens do, by their share of the text.
 static size_t exchanges_to_drop(const rpi_history *history, size_t first, double bytes)
 {
@@ -190,33 +185,25 @@ static size_t exchanges_to_drop(const rpi_history *history, size_t first, double
     return dropped;
 }
 
-// Renders with as much of the conversation as fits. *first: the oldest exchange that is in.
-static rt_result render_fitting(rp_world *world, rpi_slot *slot, const char *tools, size_t *first)
+// Writes the prompt with the conversation from `first` on.
+static rt_result write_prompt(rp_world *world, rpi_slot *slot, size_t first)
 {
-    const rpi_history *history = &slot->character->history;
+    const rpi_character *character = slot->character;
+    const char *tools, *line = slot->turn->line != NULL ? slot->turn->line : NO_LINE;
+    int32_t count;
+    slot->first_exchange = first;
+    slot->exchanges = character->history.count;
+    if (!write_system(world, slot) || !write_tools(world, slot, &tools) ||
+        !write_messages(world, slot, first, (rp_text){ line, strlen(line) }, &count))
+        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "%s: a prompt: out of memory", character->name);
+    return rp_prompt_begin(world->format, world->tokenizer, slot->messages, count, tools, true, &slot->prompt);
+}
+
+// Tokens that a prompt may have.
+static int32_t most_tokens(const rp_world *world, const rpi_slot *slot)
+{
     int32_t limit = world->context_size - slot->turn->max_reply_tokens - SPARE_POSITIONS;
-    if (slot->offer_count > 0)
-        limit -= RPI_MIN(CALL_POSITIONS, world->context_size / 4);
-    const char *line = slot->turn->line != NULL ? slot->turn->line : NO_LINE;
-    for (;;) {
-        rt_result result = render(world, slot, *first, tools, (rp_text){ line, strlen(line) }, &slot->prompt);
-        if (result != RT_OK)
-            return result;
-        int32_t count = (int32_t)slot->prompt.count;
-        if (count == 0)
-            return rpi_fail(&world->host, RT_ERROR_INVALID_ARGUMENT, "a prompt: the format \"%s\" renders it empty",
-                            world->format->name);
-        if (count <= limit)
-            return RT_OK;
-        if (*first >= history->count)
-            return rpi_fail(&world->host, RT_ERROR_CONTEXT_FULL,
-                            "%s: lore, persona and the line take %d tokens, %d positions are free beside the reply: "
-                            "shorten them or raise kv_tokens",
-                            slot->character->name, count, limit);
-        // An eighth more than needed: the next turns then find their prompt's beginning in the cache again.
-        double excess = count - limit * 0.875, bytes_a_token = (double)slot->prompt.text_size / count;
-        *first += RPI_MAX(exchanges_to_drop(history, *first, excess * bytes_a_token), (size_t)1);
-    }
+    return slot->offer_count > 0 ? limit - RPI_MIN(CALL_POSITIONS, world->context_size / 4) : limit;
 }
 
 static rt_result forget_oldest(rp_world *world, rpi_slot *slot, size_t count)
@@ -241,18 +228,50 @@ double rpi_slot_compose_bytes(const rp_world *world, const rpi_slot *slot)
     return (double)bytes;
 }
 
+double rpi_slot_encode_bytes(const rpi_slot *slot)
+{
+    return (double)RPI_MIN(rp_prompt_remaining(&slot->prompt), (size_t)ENCODE_BYTES);
+}
+
 rt_result rpi_slot_compose(rp_world *world, rpi_slot *slot)
 {
     const rpi_character *character = slot->character;
-    const char *tools;
-    if (!write_system(world, slot) || !write_tools(world, slot, &tools))
-        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "%s: a prompt: out of memory", character->name);
     size_t first = 0;
     if (character->max_history_turns > 0 && character->history.count > (size_t)character->max_history_turns)
         first = character->history.count - (size_t)character->max_history_turns;
-    size_t kept = first;
-    rt_result result = render_fitting(world, slot, tools, &first);
-    if (result == RT_OK && first > kept)
-        result = forget_oldest(world, slot, first);
-    return result;
+    slot->trimmed = 0;
+    return write_prompt(world, slot, first);
+}
+
+// Too long: written again without the oldest exchanges.
+static rt_result shorten(rp_world *world, rpi_slot *slot, int32_t limit)
+{
+    int32_t count = (int32_t)slot->prompt.count;
+    if (slot->first_exchange >= slot->exchanges)
+        return rpi_fail(&world->host, RT_ERROR_CONTEXT_FULL,
+                        "%s: lore, persona and the line take %d tokens, %d positions are free beside the reply: "
+                        "shorten them or raise kv_tokens",
+                        slot->character->name, count, limit);
+    // An eighth more than needed: the next turns then find their prompt's beginning in the cache again.
+    double excess = count - limit * 0.875, bytes_a_token = (double)slot->prompt.text_size / count;
+    size_t dropped = exchanges_to_drop(&slot->character->history, slot->first_exchange, excess * bytes_a_token);
+    slot->trimmed = slot->first_exchange + RPI_MAX(dropped, (size_t)1);
+    return write_prompt(world, slot, slot->trimmed);
+}
+
+rt_result rpi_slot_encode(rp_world *world, rpi_slot *slot, bool *done)
+{
+    int32_t limit = most_tokens(world, slot);
+    bool encoded = false;
+    *done = false;
+    rt_result result = rp_prompt_continue(world->tokenizer, ENCODE_BYTES, &slot->prompt, &encoded);
+    if (result != RT_OK || !encoded)
+        return result;
+    if (slot->prompt.count == 0)
+        return rpi_fail(&world->host, RT_ERROR_INVALID_ARGUMENT, "a prompt: the format \"%s\" renders it empty", world->format->name);
+    if ((int32_t)slot->prompt.count > limit)
+        return shorten(world, slot, limit);
+    *done = true;
+    size_t trimmed = RPI_MIN(slot->trimmed, slot->character->history.count);
+    return trimmed > 0 ? forget_oldest(world, slot, trimmed) : RT_OK;
 }

@@ -54,6 +54,13 @@ static bool waits_for_prefix(const rpi_slot *slot)
            other->stage == RPI_STAGE_READ && other->main_length < slot->waits_length;
 }
 
+// About what the candidates of a choice have: the line with each.
+static double prepare_bytes(const rpi_slot *slot)
+{
+    size_t candidates = (size_t)(slot->offer_count + slot->character->emotion_count);
+    return (double)(candidates * (text_size(slot->turn->line) + 64));
+}
+
 rpi_chore rpi_turn_chore(const rp_world *world, const rpi_slot *slot, double *amount)
 {
     *amount = 1;
@@ -65,6 +72,12 @@ rpi_chore rpi_turn_chore(const rp_world *world, const rpi_slot *slot, double *am
     case RPI_STAGE_COMPOSE:
         *amount = rpi_slot_compose_bytes(world, slot) / 1024;
         return RPI_CHORE_COMPOSE;
+    case RPI_STAGE_ENCODE:
+        *amount = rpi_slot_encode_bytes(slot) / 1024;
+        return RPI_CHORE_ENCODE;
+    case RPI_STAGE_PREPARE:
+        *amount = prepare_bytes(slot) / 1024;
+        return RPI_CHORE_PREPARE;
     case RPI_STAGE_ATTACH:
         return waits_for_prefix(slot) || !rpi_turn_has_room(world, slot) ? RPI_CHORE_NONE : RPI_CHORE_ATTACH;
     case RPI_STAGE_READ:
@@ -263,8 +276,15 @@ static void run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
     case RPI_STAGE_COMPOSE:
         rpi_record_prompt(world, slot);
         result = rpi_slot_compose(world, slot);
-        if (result == RT_OK)
-            result = rpi_choose_prepare(world, slot);
+        slot->stage = RPI_STAGE_ENCODE;
+        break;
+    case RPI_STAGE_ENCODE:
+        result = rpi_slot_encode(world, slot, &done);
+        if (done)
+            slot->stage = RPI_STAGE_PREPARE;
+        break;
+    case RPI_STAGE_PREPARE:
+        result = rpi_choose_prepare(world, slot);
         slot->stage = RPI_STAGE_ATTACH;
         break;
     case RPI_STAGE_ATTACH:

@@ -214,6 +214,7 @@ rt_result rp_turn_get_state(const rp_world *world, rp_turn_id id, rp_turn_state 
     static const rp_turn_state states[] = {
         [RPI_STAGE_FREE] = RP_TURN_QUEUED,      [RPI_STAGE_OFFER] = RP_TURN_READING,
         [RPI_STAGE_COMPILE] = RP_TURN_READING,  [RPI_STAGE_COMPOSE] = RP_TURN_READING,
+        [RPI_STAGE_ENCODE] = RP_TURN_READING,   [RPI_STAGE_PREPARE] = RP_TURN_READING,
         [RPI_STAGE_ATTACH] = RP_TURN_READING,   [RPI_STAGE_READ] = RP_TURN_READING,
         [RPI_STAGE_CHOOSE] = RP_TURN_DECIDING,  [RPI_STAGE_ARGUE] = RP_TURN_DECIDING,
         [RPI_STAGE_WRITE] = RP_TURN_DECIDING,

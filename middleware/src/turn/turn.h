@@ -39,7 +39,9 @@ typedef enum rpi_stage {
     RPI_STAGE_FREE = 0,
     RPI_STAGE_OFFER,   // chore on the game's thread: which tools, with which parameters
     RPI_STAGE_COMPILE, // chore: schemas that are not compiled yet
-    RPI_STAGE_COMPOSE, // chore: messages to tokens
+    RPI_STAGE_COMPOSE, // chore: messages to text
+    RPI_STAGE_ENCODE,  // chores: the text to tokens, a piece at a time
+    RPI_STAGE_PREPARE, // chore: the candidates of a choice
     RPI_STAGE_ATTACH,  // chore: a sequence with what the cache has of the prompt
     RPI_STAGE_READ,    // segments: the rest of the prompt
     RPI_STAGE_CHOOSE,  // segments: what explains the line best, see tool/choose.c
@@ -103,6 +105,8 @@ typedef struct rpi_slot {
     bool recorded;
     rpi_buffer scratch; // for whatever is being put together, never across chores
     rp_prompt prompt;
+    size_t first_exchange, exchanges; // of the history: the oldest one in the prompt; how many there were
+    size_t trimmed;                   // of these, by the prompt's length
     int32_t reused;    // prompt tokens found in the cache
     size_t system_bytes; // about, before it is written
     rt_sequence main;  // computed up to the prompt's last token but one, later with the reply
@@ -207,8 +211,11 @@ void rpi_slot_destroy(rp_world *world, rpi_slot *slot);
 void rpi_sequence_drop(rp_world *world, rt_sequence *sequence); // destroys and zeroes; {0} is fine
 
 // turn/compose.c
-rt_result rpi_slot_compose(rp_world *world, rpi_slot *slot);
+rt_result rpi_slot_compose(rp_world *world, rpi_slot *slot); // writes the prompt
 double rpi_slot_compose_bytes(const rp_world *world, const rpi_slot *slot);
+// Encodes a piece of it. *done: all of it is encoded and fits the context; where it did not it was written again, shorter.
+rt_result rpi_slot_encode(rp_world *world, rpi_slot *slot, bool *done);
+double rpi_slot_encode_bytes(const rpi_slot *slot);
 
 // turn/speak.c
 rt_result rpi_speak_begin(rp_world *world, rpi_slot *slot);

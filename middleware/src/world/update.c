@@ -3,10 +3,12 @@
 #include "world/world.h"
 
 // Kept free at the end: for leaving, and for what the system does to the last pieces (timer interrupts take a busy core
-// 20 to 120 microseconds). How much is learned: a late update adds half of what it was late by, each that is not takes a
-// little away, so that it settles where some of a thousand are late.
-static const double LEAST_RESERVE_NS = 2e3, MOST_RESERVE_NS = 300e3, LATE_MOST_NS = 60e3, RESERVE_DECAY_NS = 50;
-static const double MOST_RESERVED = 0.04; // of the budget
+// 20 to 120 microseconds). How much is learned: a late update adds what it was late by and some more, each that is not takes
+// a little away, the more the larger it is (a noisy minute must not be paid for an hour). It settles where less than one in a
+// thousand is late.
+static const double LEAST_RESERVE_NS = 2e3, MOST_RESERVE_NS = 300e3;
+static const double LATE_MOST_NS = 60e3, LATE_MORE_NS = 15e3, RESERVE_DECAY_NS = 10, RESERVE_DECAY = 1.0 / 4000;
+static const double MOST_RESERVED = 0.05; // of the budget
 
 static uint64_t reserve_of(const rp_world *world, uint64_t budget_ns)
 {
@@ -20,7 +22,10 @@ static void learn_reserve(rp_world *world, uint64_t used_ns, uint64_t budget_ns)
     if (!scheduler->refused)
         return; // it ended because there was nothing left to do
     double late_ns = (double)used_ns + (double)reserve_of(world, budget_ns) - (double)budget_ns - scheduler->reserve_ns;
-    scheduler->reserve_ns += late_ns > 0 ? RPI_MIN(late_ns, LATE_MOST_NS) / 2 : -RESERVE_DECAY_NS;
+    if (late_ns > 0)
+        scheduler->reserve_ns += RPI_MIN(late_ns, LATE_MOST_NS) + LATE_MORE_NS;
+    else
+        scheduler->reserve_ns -= RESERVE_DECAY_NS + scheduler->reserve_ns * RESERVE_DECAY;
     scheduler->reserve_ns = RPI_MIN(RPI_MAX(scheduler->reserve_ns, LEAST_RESERVE_NS), MOST_RESERVE_NS);
 }
 

@@ -66,6 +66,11 @@ RT_API int32_t rt_tokenizer_vocab_size(const rt_tokenizer *tokenizer);
 RT_API rt_result rt_tokenizer_encode(const rt_tokenizer *tokenizer, const char *text, size_t size, bool continues,
                                      rt_token *ids, size_t capacity, size_t *count);
 
+// Where a long text may be encoded in two calls: the last place behind at most `most` bytes such that the ids of what lies before
+// it, followed by the ids of what lies behind it with `continues` true, are those of the whole text. Between a word and the
+// space before the next one, where this vocabulary never joins them. 0: none is known. Looks at some hundred bytes.
+RT_API size_t rt_tokenizer_cut(const rt_tokenizer *tokenizer, const char *text, size_t size, size_t most);
+
 // The id of a special (control or added) token by its exact spelling, or RT_TOKEN_NONE.
 RT_API rt_token rt_tokenizer_special(const rt_tokenizer *tokenizer, const char *spelling);
 

@@ -40,13 +40,10 @@ ATTEND_SHARED = 14624 # bytes of attention_scratch
 
 # Kernel: threads, dynamic shared memory, what it must move, what it moves.
 KERNELS = {
-    "matrix_quantised<1>": (256, 4096, "weights once", "weights once; 8-bit activations from the level-2 cache"),
-    "matrix_quantised<2>": (256, 8192, "weights once", "the same"),
-    "matrix_quantised<4>": (256, 16384, "weights once for 32 rows", "the same, for each 32 rows"),
+    "matrix_decode<1>": (256, 4096, "weights once", "weights once; activations of 8 to 32 bits from the level-2 cache"),
+    "matrix_decode<2>": (256, 8192, "weights once", "the same"),
+    "matrix_decode<4>": (256, 16384, "weights once for 32 rows", "the same, for each 32 rows"),
     "matrix_prompt": (256, 32768, "weights once, activations once", "weights once for 32 rows (level 2), activations once for 128 outputs"),
-    "matrix_halves<1>": (256, 4096, "weights once", "weights once; float32 activations from the level-2 cache"),
-    "matrix_halves<2>": (256, 8192, "weights once", "the same"),
-    "matrix_halves<4>": (256, 16384, "weights once for 32 rows", "the same, for each 32 rows"),
     "matrix_float": (256, 0, "weights once", "weights once for each 8 rows"),
     "attend_chunks": (128, ATTEND_SHARED, "keys and values once for the heads that share them", "once for four heads"),
     "measure_angles": (256, 0, "a pair a position", "once"),
@@ -74,7 +71,7 @@ MATRIX_PATHS = [
 # What it is, bytes of a warp's step on the device, products a step, bytes of a row's activations a step.
 PROMPT_ROWS = 512
 PROMPT_PATHS = [("path_q4_k_prompt", "Q4_K", 296, 4, 40), ("path_q4_k_prompt_fine", "Q4_K, 16 bits", 296, 8, 72),
-                ("path_q8_0_prompt", "Q8_0", 544, 4, 40)]
+                ("path_q8_0_prompt", "Q8_0", 544, 4, 40), ("path_bf16_prompt", "BF16", 1024, 16, 128)]
 
 MODEL = """*Predicted* share of the memory's bandwidth (bytes of the device's layout over the makers' figure) for a matrix of {0} rows
 and {1} columns, and what binds it: **m** the memory, **l** the latency of loads (Little's law: too few bytes are in flight), **i** the issue of
@@ -249,10 +246,8 @@ def bound(times):
 
 
 def is_weight(loop):
-    """Of the loop's loads by number, whether it is of weights: those are marked to be evicted first, or (FP8 and the like) plain."""
-    loads = [entry[1] for entry in loop if entry[1].startswith("LDG")]
-    marked = any(".EF" in load for load in loads)
-    return [".EF" in load if marked else ".128" in load for load in loads]
+    """Of the loop's loads by number, whether it is of weights: those are marked to be evicted first."""
+    return [".EF" in entry[1] for entry in loop if entry[1].startswith("LDG")]
 
 
 def predict_matrix(device, path, info, loop):
@@ -281,10 +276,11 @@ def predict_prompt(device, path, info, loop):
     _, _, moved, products, activations = path
     cycles = cycles_of(loop, cache_ns * clock, 35, is_weight(loop).__getitem__)
     resident = blocks_resident(arch, 256, info["registers"], 32768)
-    peak = integers * (BEST_SYNC if arch >= 90 else 1)
-    steps = count(loop, r"IMMA") / products
+    is_float = count(loop, r"HMMA") > 0
+    peak = (floats if is_float else integers) * (BEST_SYNC if arch >= 90 else 1)
+    steps = count(loop, r"[IH]MMA") / products
     times = {"l": cycles / (clock * 1e9) / (resident * 8), "i": len(loop) / (4 * BEST_ISSUE * clock * 1e9),
-             "t": steps * products * 8192 / (peak * 1e12 / units), "c": steps * (moved + 32 * activations / 8) / (cache_bandwidth * 1e9 / units),
+             "t": steps * products * (4096 if is_float else 8192) / (peak * 1e12 / units), "c": steps * (moved + 32 * activations / 8) / (cache_bandwidth * 1e9 / units),
              "m": steps * moved * 32 / PROMPT_ROWS / (BEST_COPY * bandwidth * 1e9 / units)}
     useful = steps * 4 * 8192 / max(times.values()) * units
     return useful / (BEST_BLAS * floats * 1e12), bound(times), len(loop) / steps / 4
@@ -343,7 +339,7 @@ def prompt_rows(paths, codes):
     for path in PROMPT_PATHS:
         row = None
         for device in DEVICES:
-            loop = loop_with(loops_of(codes[device[1]][path[0]]), r"IMMA")
+            loop = loop_with(loops_of(codes[device[1]][path[0]]), r"[IH]MMA")
             share, letter, instructions = predict_prompt(device, path, paths[device[1]][path[0]], loop)
             row = row or [path[1], "%.0f" % instructions]
             row.append("%.0f %% %s" % (100 * share, letter))

@@ -11,7 +11,6 @@
 #define __launch_bounds__(...)
 #define RTI_LAUNCH(...) ((void)0)
 #include "backend/cuda/kernel_attention.cu"
-#include "backend/cuda/kernel_halves.cu"
 #include "backend/cuda/kernel_matrix.cu"
 #include "backend/cuda/kernel_prompt.cu"
 #undef __global__
@@ -40,12 +39,14 @@ typedef form<RTI_LAYOUT_INT4, RTI_SCALE_K, true> q4_k;
 typedef form<RTI_LAYOUT_INT4, RTI_SCALE_F16, false> q4_0;
 typedef form<RTI_LAYOUT_INT8_HALF, RTI_SCALE_K, false> q6_k;
 typedef form<RTI_LAYOUT_INT8, RTI_SCALE_F16, false> q8_0;
+typedef form<RTI_LAYOUT_BF16, RTI_SCALE_F16, false> bf16;
+typedef form<RTI_LAYOUT_F8, RTI_SCALE_F16, false> f8;
 
-#define QUANTISED(name, form, tiles, planes)                                                                         \
+#define DECODE(name, form, tiles, planes)                                                                         \
     extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, FEW_BLOCKS(form, tiles)) name(path_arguments p) \
     {                                                                                                                \
         fix(p);                                                                                                      \
-        matrix_quantised<form, tiles, planes>(p.work, p.in.rounded, p.rows);                                         \
+        matrix_decode<form, tiles, planes>(p.work, p.in.rounded, p.rows);                                         \
     }
 #define PROMPT(name, form, planes)                                                                                   \
     extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2) name(path_arguments p)                  \
@@ -62,28 +63,22 @@ typedef form<RTI_LAYOUT_INT8, RTI_SCALE_F16, false> q8_0;
         p.s.softcap = 0.0f;                                                                                          \
         attend_chunks<type, false>(p.s, p.in.values, p.partial, 64, 0, 32, p.rows);                                  \
     }
-#define HALVES(name, tiles, layout)                                                                                  \
-    extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2) name(path_arguments p)                  \
-    {                                                                                                                \
-        fix(p);                                                                                                      \
-        __builtin_assume(p.work.columns % 2 == 0);                                                                   \
-        matrix_halves<tiles>(layout, p.work, p.in.values, p.rows);                                                   \
-    }
 
-QUANTISED(path_q4_k_1, q4_k, 1, 1)
-QUANTISED(path_q4_k_1_fine, q4_k, 1, 2)
-QUANTISED(path_q4_k_32, q4_k, 4, 1)
-QUANTISED(path_q4_0_1, q4_0, 1, 1)
-QUANTISED(path_q4_0_32, q4_0, 4, 1)
-QUANTISED(path_q6_k_1, q6_k, 1, 1)
-QUANTISED(path_q8_0_1, q8_0, 1, 1)
-QUANTISED(path_q8_0_1_fine, q8_0, 1, 2)
-QUANTISED(path_q8_0_32, q8_0, 4, 1)
+DECODE(path_q4_k_1, q4_k, 1, 1)
+DECODE(path_q4_k_1_fine, q4_k, 1, 2)
+DECODE(path_q4_k_32, q4_k, 4, 1)
+DECODE(path_q4_0_1, q4_0, 1, 1)
+DECODE(path_q4_0_32, q4_0, 4, 1)
+DECODE(path_q6_k_1, q6_k, 1, 1)
+DECODE(path_q8_0_1, q8_0, 1, 1)
+DECODE(path_q8_0_1_fine, q8_0, 1, 2)
+DECODE(path_q8_0_32, q8_0, 4, 1)
 PROMPT(path_q4_k_prompt, q4_k, 1)
 PROMPT(path_q4_k_prompt_fine, q4_k, 2)
 PROMPT(path_q8_0_prompt, q8_0, 1)
-HALVES(path_bf16_1, 1, RTI_LAYOUT_BF16)
-HALVES(path_bf16_32, 4, RTI_LAYOUT_BF16)
-HALVES(path_f8_1, 1, RTI_LAYOUT_F8)
-HALVES(path_f8_32, 4, RTI_LAYOUT_F8)
+PROMPT(path_bf16_prompt, bf16, SPLIT)
+DECODE(path_bf16_1, bf16, 1, SPLIT)
+DECODE(path_bf16_32, bf16, 4, SPLIT)
+DECODE(path_f8_1, f8, 1, SPLIT)
+DECODE(path_f8_32, f8, 4, SPLIT)
 ATTENTION(path_attend_f16, KV_F16, 128)

@@ -50,8 +50,19 @@ static rt_result fake_write(rti_device *device, uint32_t block, const void *byte
     return RT_OK;
 }
 
+static rt_result fake_resize(rti_device *device, uint32_t block_count, const uint32_t *from, uint32_t kept)
+{
+    assert_true(kept <= block_count && block_count <= BLOCKS);
+    for (uint32_t i = 0; i < kept; i++) {
+        assert_true(from[i] >= i && from[i] < BLOCKS);
+        memmove(fake(device)->slots[i], fake(device)->slots[from[i]], sizeof fake(device)->slots[0]);
+    }
+    for (uint32_t i = kept; i < BLOCKS; i++) memset(fake(device)->slots[i], 0x55, sizeof fake(device)->slots[0]);
+    return RT_OK;
+}
+
 static const rti_backend backend = {
-    .name = "fake", .block_bytes = fake_block_bytes, .block_copy = fake_copy, .block_read = fake_read, .block_write = fake_write};
+    .name = "fake", .cache_resize = fake_resize, .block_bytes = fake_block_bytes, .block_copy = fake_copy, .block_read = fake_read, .block_write = fake_write};
 
 typedef struct shadow {
     rt_sequence id;
@@ -109,11 +120,24 @@ static void check(fixture *f)
             assert_int_equal(f->device.slots[sequence->blocks[p / BLOCK]][p % BLOCK], s->tokens[p]);
         expected += (uint32_t)sequence->block_count;
     }
-    for (uint32_t b = 0; b < BLOCKS; b++) references += f->cache.pool.blocks[b].references;
+    for (uint32_t b = 0; b < f->cache.pool.count; b++) references += f->cache.pool.blocks[b].references;
     assert_int_equal(references, expected); // nothing leaks, nothing is freed twice
     rt_cache_stats stats;
     rti_cache_stats(&f->cache, &stats);
-    assert_int_equal(stats.blocks_active + rti_block_available(&f->cache.pool), BLOCKS);
+    assert_int_equal(stats.blocks_active + rti_block_available(&f->cache.pool), f->cache.pool.count);
+}
+
+// Every published block is found under its prefix, in a pool of whatever size.
+static void check_index(const rti_block_pool *pool)
+{
+    uint32_t cached = 0;
+    for (uint32_t b = 0; b < pool->count; b++)
+        if (pool->blocks[b].is_published) assert_int_equal(rti_block_find(pool, pool->blocks[b].parent, pool->blocks[b].tokens), b);
+    for (uint32_t b = pool->oldest; b != RTI_BLOCK_NONE; b = pool->blocks[b].newer) {
+        assert_true(pool->blocks[b].is_published && pool->blocks[b].references == 0);
+        cached++;
+    }
+    assert_int_equal(cached, pool->cached_count);
 }
 
 static shadow *pick(fixture *f, bool alive)
@@ -131,7 +155,17 @@ static void step(fixture *f)
     rt_token tokens[POSITIONS];
     shadow *s = pick(f, true), *free_slot = pick(f, false);
     int32_t reused;
-    switch (rand() % 6) {
+    switch (rand() % 7) {
+    case 6: { // another size; too small a one is refused and changes nothing
+        uint32_t count = 1 + (uint32_t)rand() % BLOCKS, before = f->cache.pool.count;
+        rt_cache_stats stats;
+        rti_cache_stats(&f->cache, &stats);
+        rt_result result = rti_cache_resize(&f->cache, count);
+        assert_int_equal(result, stats.blocks_active > count ? RT_ERROR_TOO_LARGE : RT_OK);
+        assert_int_equal(f->cache.pool.count, result == RT_OK ? count : before);
+        check_index(&f->cache.pool);
+        break;
+    }
     case 0: // a new sequence that begins as many others do
         if (!free_slot) return;
         assert_int_equal(rti_cache_add(&f->cache, &free_slot->id), RT_OK);

@@ -79,6 +79,15 @@ RT_API rt_result rt_context_create(const rt_context_def *def, rt_context **conte
 RT_API void rt_context_destroy(rt_context *context);
 RT_API rt_model *rt_context_model(const rt_context *context);
 
+// Shrinks or grows the pool of key-value blocks while the game runs, to kv_tokens positions (rounded up to whole blocks). Sequences
+// keep what they have, to the bit; blocks that are only kept for reuse are given up where there is no room, the oldest first.
+// BUSY while passes are under way; TOO_LARGE where sequences hold more than is to be left: end or truncate some first;
+// OUT_OF_MEMORY, and nothing has changed. No single sequence becomes longer than the kv_tokens of the def allowed.
+// Not for a frame: blocks are copied into new memory, for a while both are taken (on a GPU a smaller one that does not fit beside
+// goes by way of the computer's memory; if then not even the old one is to be had again the context is lost, RT_ERROR_DEVICE),
+// and the next pass captures its graphs anew.
+RT_API rt_result rt_context_set_kv_tokens(rt_context *context, uint64_t kv_tokens);
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Sequences
 // ---------------------------------------------------------------------------------------------------------------------

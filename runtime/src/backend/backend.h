@@ -80,6 +80,9 @@ typedef struct rti_backend {
     rt_result (*block_copy)(rti_device *device, uint32_t to, uint32_t from);
     rt_result (*block_read)(rti_device *device, uint32_t block, void *bytes);
     rt_result (*block_write)(rti_device *device, uint32_t block, const void *bytes);
+    // Another number of blocks, while no pass is under way: block i < kept holds what block from[i] >= i held, the others anything.
+    // A failure changes nothing.
+    rt_result (*cache_resize)(rti_device *device, uint32_t block_count, const uint32_t *from, uint32_t kept);
 
     // A pass in slot 0 .. max_passes-1. The input is copied, but `blocks` of its rows stays the caller's.
     rt_result (*pass_begin)(rti_device *device, int32_t slot, const rti_pass_input *input);
@@ -121,7 +124,7 @@ typedef struct rti_plugin_services {
 
 // The one symbol of the plugin library. NULL when `abi` is not the plugin's own RTI_BACKEND_ABI, or when there is no driver
 // or device (raised through the services then).
-#define RTI_BACKEND_ABI 3u
+#define RTI_BACKEND_ABI 4u
 #define RTI_BACKEND_SYMBOL "rti_backend_plugin"
 typedef const rti_backend *rti_backend_plugin_function(uint32_t abi, const rti_plugin_services *services, const rt_host *host);
 

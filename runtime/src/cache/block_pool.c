@@ -163,3 +163,41 @@ void rti_block_unpublish(rti_block_pool *pool, uint32_t block)
     *link = b->index_next;
     b->is_published = false;
 }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Another size
+// ---------------------------------------------------------------------------------------------------------------------
+
+// to[b]: 0 for the blocks that are kept, RTI_BLOCK_NONE for the others.
+static void choose_kept(const rti_block_pool *pool, uint32_t room, uint32_t *to)
+{
+    for (uint32_t i = 0; i < pool->count; i++) to[i] = pool->blocks[i].references > 0 ? 0 : RTI_BLOCK_NONE;
+    for (uint32_t i = pool->newest; i != RTI_BLOCK_NONE && room > 0; i = pool->blocks[i].older, room--) to[i] = 0;
+}
+
+rt_result rti_block_pool_resize(const rti_block_pool *pool, uint32_t count, rti_block_pool *resized, uint32_t *to, uint32_t *from, uint32_t *kept)
+{
+    uint32_t held = pool->count - pool->free_count - pool->cached_count;
+    *kept = 0;
+    if (held > count)
+        return rti_fail(&pool->host, RT_ERROR_TOO_LARGE, "key-value cache: sequences hold %u blocks, %u are to be left: end or truncate some first",
+                        held, count);
+    rt_result result = rti_block_pool_create(&pool->host, count, resized);
+    if (result != RT_OK) return result;
+    choose_kept(pool, count - held, to);
+    for (uint32_t i = 0; i < pool->count; i++) {
+        if (to[i] == RTI_BLOCK_NONE) continue;
+        from[*kept] = i;
+        to[i] = (*kept)++;
+        rti_block *b = &resized->blocks[to[i]];
+        *b = pool->blocks[i];
+        b->is_published = false;
+        if (pool->blocks[i].is_published) rti_block_publish(resized, to[i]);
+    }
+    resized->free_head = *kept < count ? *kept : RTI_BLOCK_NONE; // free blocks are chained by their numbers
+    resized->free_count = count - *kept;
+    for (uint32_t i = pool->oldest; i != RTI_BLOCK_NONE; i = pool->blocks[i].newer)
+        if (to[i] != RTI_BLOCK_NONE) cached_append(resized, to[i]);
+    resized->evicted = pool->evicted + pool->cached_count - resized->cached_count;
+    return RT_OK;
+}

@@ -49,6 +49,11 @@ void rti_block_retain(rti_block_pool *pool, uint32_t block);
 // At zero references a published block stays cached as the newest; another becomes free.
 void rti_block_release(rti_block_pool *pool, uint32_t block);
 
+// The same blocks in a pool of `count`: those that sequences hold, then of the cached ones the newest that find room, in the order
+// of their numbers. to[b]: block b's new number or RTI_BLOCK_NONE; from[n]: the old number of block n < *kept. `pool` itself
+// changes nothing. TOO_LARGE where sequences hold more than `count`.
+rt_result rti_block_pool_resize(const rti_block_pool *pool, uint32_t count, rti_block_pool *resized, uint32_t *to, uint32_t *from, uint32_t *kept);
+
 // The hash of a prefix from that of the prefix before it and one block's tokens. The empty prefix is RTI_EMPTY_PREFIX.
 #define RTI_EMPTY_PREFIX 0x5245505254454531ULL
 uint64_t rti_block_hash(uint64_t parent, const rt_token tokens[RT_KV_BLOCK_TOKENS]);

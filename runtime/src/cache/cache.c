@@ -66,6 +66,35 @@ void rti_cache_stats(const rti_cache *cache, rt_cache_stats *stats)
     for (uint32_t i = 0; i < pool->count; i++) stats->blocks_shared += pool->blocks[i].references > 1;
 }
 
+static void adopt(rti_cache *cache, const rti_block_pool *pool, const uint32_t *to)
+{
+    for (int32_t i = 0; i < cache->def.max_sequences; i++) {
+        rti_sequence *sequence = &cache->sequences[i];
+        for (int32_t k = 0; sequence->is_alive && k < sequence->block_count; k++) sequence->blocks[k] = to[sequence->blocks[k]];
+    }
+    rti_block_pool_destroy(&cache->pool);
+    cache->pool = *pool;
+    cache->def.block_count = pool->count;
+}
+
+rt_result rti_cache_resize(rti_cache *cache, uint32_t block_count)
+{
+    const rt_host *host = &cache->def.host;
+    const size_t to_bytes = (size_t)cache->pool.count * sizeof(uint32_t), from_bytes = (size_t)block_count * sizeof(uint32_t);
+    uint32_t *to = rti_allocate(host, to_bytes), *from = rti_allocate(host, from_bytes), kept;
+    rti_block_pool pool = {0};
+    rt_result result = to && from ? rti_block_pool_resize(&cache->pool, block_count, &pool, to, from, &kept)
+                                  : rti_fail(host, RT_ERROR_OUT_OF_MEMORY, "key-value cache: no memory to change its size");
+    if (result == RT_OK) {
+        result = cache->def.backend->cache_resize(cache->def.device, block_count, from, kept);
+        if (result == RT_OK) adopt(cache, &pool, to);
+        else rti_block_pool_destroy(&pool);
+    }
+    rti_release(host, to, to_bytes);
+    rti_release(host, from, from_bytes);
+    return result;
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Sequences
 // ---------------------------------------------------------------------------------------------------------------------

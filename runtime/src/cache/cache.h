@@ -41,6 +41,9 @@ void rti_cache_destroy(rti_cache *cache);
 uint64_t rti_cache_memory(uint32_t block_count, int32_t max_sequences, int32_t max_positions);
 void rti_cache_stats(const rti_cache *cache, rt_cache_stats *stats);
 
+// Another number of blocks, while no pass is under way; sequences keep what they have. A failure changes nothing.
+rt_result rti_cache_resize(rti_cache *cache, uint32_t block_count);
+
 rt_result rti_cache_add(rti_cache *cache, rt_sequence *id);
 // The sequence behind an id, or NULL with STALE_ID raised.
 rti_sequence *rti_cache_find(const rti_cache *cache, rt_sequence id);

@@ -76,6 +76,22 @@ rt_result rt_context_memory(const rt_context_def *def, uint64_t *bytes)
     return RT_OK;
 }
 
+rt_result rt_context_set_kv_tokens(rt_context *context, uint64_t kv_tokens)
+{
+    if (!context) return rti_fail(NULL, RT_ERROR_INVALID_ARGUMENT, "rt_context_set_kv_tokens: no context");
+    rt_context_def def = context->def;
+    def.kv_tokens = kv_tokens;
+    def.model = context->model;
+    rt_result result = check_def(&def);
+    if (result != RT_OK) return result;
+    for (int32_t i = 0; i < def.max_passes; i++)
+        if (context->passes[i].is_open)
+            return rti_fail(&context->host, RT_ERROR_BUSY, "rt_context_set_kv_tokens: a pass is under way: end or abandon it first");
+    if (block_count_of(&def) != context->cache.def.block_count) result = rti_cache_resize(&context->cache, block_count_of(&def));
+    if (result == RT_OK) context->def.kv_tokens = kv_tokens;
+    return result;
+}
+
 static rt_result allocate_rows(rt_context *context)
 {
     size_t count = (size_t)context->def.max_passes * (size_t)context->def.max_rows;

@@ -3,6 +3,7 @@
 
 #include "base/base.h"
 #include "base/exact_math.h"
+#include "sampler/uniform.h"
 
 #include <math.h>
 #include <string.h>
@@ -157,19 +158,6 @@ static void gather_top_k(int32_t vocab_size, const uint32_t *mask, int32_t k, ca
     }
 }
 
-// A number in [0, 1) from (seed, step) alone: splitmix64's finaliser (Steele, Lea and Flood 2014), twice.
-static double uniform(uint64_t seed, uint64_t step)
-{
-    uint64_t x = seed;
-    for (int round = 0; round < 2; round++) {
-        x += 0x9e3779b97f4a7c15ULL * (step + 1);
-        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-        x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-        x ^= x >> 31;
-    }
-    return (double)(x >> 11) * 0x1p-53;
-}
-
 static double weight(const candidates *c, rt_token id, float top, float temperature)
 {
     return rti_exact_exp(((double)c->logits[id] - (double)top) / (double)temperature);
@@ -252,7 +240,7 @@ rt_result rt_sample(const float *logits, int32_t vocab_size, const rt_sample_req
     else if (def->top_k > 0) gather_top_k(vocab_size, request->mask, RTI_MIN(def->top_k, vocab_size), &c);
     else gather(vocab_size, request->mask, &c);
     if (c.count == 0) return rti_fail(NULL, RT_ERROR_REJECTED, "rt_sample: the mask allows no token");
-    double u = uniform(def->seed, request->step);
+    double u = rti_uniform(def->seed, request->step);
     if (c.count == 1) {
         *token = c.ids[0];
     } else if (def->top_k > 0) {

@@ -205,6 +205,7 @@ static const rti_backend backend_cpu = {
     .block_copy = rti_block_copy_cpu,
     .block_read = rti_block_read_cpu,
     .block_write = rti_block_write_cpu,
+    .cache_resize = rti_cache_resize_cpu,
     .pass_begin = pass_begin,
     .part_units = part_units,
     .part_work = rti_part_work_cpu,

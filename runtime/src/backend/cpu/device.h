@@ -92,6 +92,7 @@ void rti_kv_write_value(const rti_device *device, const rti_row *row, int32_t la
 rt_result rti_block_copy_cpu(rti_device *device, uint32_t to, uint32_t from);
 rt_result rti_block_read_cpu(rti_device *device, uint32_t block, void *bytes);
 rt_result rti_block_write_cpu(rti_device *device, uint32_t block, const void *bytes);
+rt_result rti_cache_resize_cpu(rti_device *device, uint32_t block_count, const uint32_t *from, uint32_t kept);
 
 // Which panels of the output matrix the rows' masks leave; after the rows are set.
 void rti_panels_choose(const rti_device *device, rti_slot *slot);

@@ -132,3 +132,25 @@ rt_result rti_block_write_cpu(rti_device *device, uint32_t block, const void *by
     convert_block(device, block, false, (uint8_t *)(uintptr_t)bytes);
     return RT_OK;
 }
+
+rt_result rti_cache_resize_cpu(rti_device *device, uint32_t block_count, const uint32_t *from, uint32_t kept)
+{
+    size_t bytes;
+    if (!rti_size_multiply(device->block_bytes, block_count, &bytes)) {
+        return rti_fail(&device->host, RT_ERROR_TOO_LARGE, "key-value cache: %u blocks are more than the address space", block_count);
+    }
+    uint8_t *kv = rti_huge_allocate(&device->host, bytes);
+    if (!kv) {
+        return rti_fail(&device->host, RT_ERROR_OUT_OF_MEMORY, "key-value cache: no memory for %zu bytes beside the present %zu", bytes,
+                        device->kv_bytes);
+    }
+    for (uint32_t i = 0; i < kept; i++) {
+        memcpy(kv + (size_t)i * device->block_bytes, device->kv + (size_t)from[i] * device->block_bytes, device->block_bytes);
+    }
+    memset(kv + (size_t)kept * device->block_bytes, 0, bytes - (size_t)kept * device->block_bytes); // touched now, not in a frame
+    rti_huge_release(&device->host, device->kv, device->kv_bytes);
+    device->kv = kv;
+    device->kv_bytes = bytes;
+    device->def.block_count = block_count;
+    return RT_OK;
+}

@@ -42,6 +42,27 @@ static __device__ __forceinline__ float rti_f8_bits_to_float(uint8_t bits)
     return __uint_as_float(__float_as_uint(value) | (unsigned)(bits & 0x80u) << 24);
 }
 
+// Two floats to bfloat16, to nearest even, the first in the lower half.
+static __device__ __forceinline__ unsigned rti_pack(float first, float second)
+{
+#if !defined(RTI_CUDA_EMULATION) && __CUDA_ARCH__ >= 800
+    unsigned packed;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(second), "f"(first));
+    return packed;
+#else
+    unsigned a = __float_as_uint(first), b = __float_as_uint(second);
+    a = (a + 0x7fffu + (a >> 16 & 1u)) >> 16;
+    b = (b + 0x7fffu + (b >> 16 & 1u)) & 0xffff0000u;
+    return a | b;
+#endif
+}
+
+// What rounding to bfloat16 has left of two floats.
+static __device__ __forceinline__ unsigned rti_pack_rest(float first, float second, unsigned packed)
+{
+    return rti_pack(__fadd_rn(first, -__uint_as_float(packed << 16)), __fadd_rn(second, -__uint_as_float(packed & 0xffff0000u)));
+}
+
 // e^x: Cody and Waite's reduction, Taylor to degree 6; relative error below 2e-7 where the result is normal.
 static __device__ __forceinline__ float rti_expf(float x)
 {
@@ -125,6 +146,22 @@ static __device__ __forceinline__ void rti_round_block(float value, int lane, in
     }
 }
 
+// The same to two bfloat16 each: its rounding, and what that leaves.
+static __device__ __forceinline__ void rti_split_block(float value, int lane, int row, int block, const rti_rounded &to)
+{
+    unsigned upper = rti_pack(value, 0.0f), lower = rti_pack_rest(value, 0.0f, upper);
+    uint16_t *values = (uint16_t *)(to.split + ((size_t)block * (size_t)to.padded_rows + (size_t)row) * 128 + rti_split_index(lane));
+    values[0] = (uint16_t)upper;
+    values[4] = (uint16_t)lower;
+}
+
+// What matrices want of a block; the whole warp.
+static __device__ __forceinline__ void rti_put_block(float value, int lane, int row, int block, const rti_rounded &to)
+{
+    if (to.planes > 0) rti_round_block(value, lane, row, block, to);
+    if (to.split) rti_split_block(value, lane, row, block, to);
+}
+
 // The pass's header, in one load: a kernel's way to its first work is as long as the loads that wait for each other.
 static __device__ __forceinline__ rti_pass_header rti_read_header(const rti_pass_rows &rows)
 {
@@ -138,13 +175,22 @@ static __device__ __forceinline__ rti_pass_header rti_read_header(const rti_pass
     return h;
 }
 
-// Whether the pass is to be dropped; the same in all lanes of a warp. The stop flag lies across the bus: one thread of a kernel
-// looks there, all others at the copy that it leaves for those who come after.
-static __device__ __forceinline__ bool rti_stopped(const rti_pass_rows &rows, const rti_pass_header &header)
+// Whether the pass is to be dropped; the same in all lanes of a warp.
+static __device__ __forceinline__ bool rti_stopped(const rti_pass_header &header)
 {
-    bool is_stopped = rti_warp_uniform(header.stopped == header.number);
-    if ((threadIdx.x | blockIdx.x | blockIdx.y | blockIdx.z) == 0 && *rows.stop == header.number) *rows.stopped = header.number;
-    return is_stopped;
+    return rti_warp_uniform(header.stopped == header.number);
+}
+
+// The stop flag lies across the bus, a microsecond away: one thread of each of the longer kernels asks for it where it begins, and
+// leaves word in the header, which all kernels read, where it ends.
+static __device__ __forceinline__ unsigned rti_look_far(const rti_pass_rows &rows)
+{
+    return (threadIdx.x | blockIdx.x | blockIdx.y | blockIdx.z) == 0 ? *rows.stop : 0u;
+}
+
+static __device__ __forceinline__ void rti_leave_word(const rti_pass_rows &rows, const rti_pass_header &header, unsigned seen)
+{
+    if (seen != 0 && seen == header.number) *rows.stopped = seen; // passes have numbers from 1 on
 }
 
 #endif

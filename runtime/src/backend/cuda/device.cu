@@ -36,6 +36,7 @@ struct slot_shape {
     size_t rows, logits, hidden, query, qkv, ffn, gate_up, widest, vocab;
     int table_size, max_chunks, heads, head_size, rope_count;
     size_t pairs[RTI_MAX_ROPES];
+    bool wants_split;
 };
 
 static slot_shape shape_of(const rti_device_def *def)
@@ -57,6 +58,7 @@ static slot_shape shape_of(const rti_device_def *def)
     s.heads = n->head_count;
     s.head_size = n->head_size;
     s.rope_count = n->rope_count;
+    s.wants_split = def->weights->wants_split;
     for (int i = 0; i < n->rope_count; i++) s.pairs[i] = (size_t)(n->ropes[i].rotated / 2);
     return s;
 }
@@ -96,6 +98,7 @@ static size_t carve_slot(uint8_t *base, const slot_shape &s, rti_cuda_slot *slot
     slot->rounded.padded_rows = (int)padded_rows;
     slot->rounded.values = (int8_t *)carve(&c, padded_rows * blocks * 64);
     slot->rounded.steps = (float2 *)carve(&c, padded_rows * blocks * sizeof(float2));
+    slot->rounded.split = s.wants_split ? (uint8_t *)carve(&c, padded_rows * blocks * 128) : NULL;
     slot->logits = (float *)carve(&c, s.logits * s.vocab * sizeof(float));
     return c.used;
 }
@@ -238,8 +241,16 @@ uint64_t rti_cuda_block_bytes(const rti_device *d)
     return d->block_bytes;
 }
 
+// False: given up by a change of size that failed.
+bool rti_cuda_has_cache(const rti_device *d)
+{
+    if (!d->cache) rti_cuda_fail(&d->host, RT_ERROR_DEVICE, "CUDA: the context has no key-value cache any more: destroy it");
+    return d->cache != NULL;
+}
+
 rt_result rti_cuda_block_copy(rti_device *d, uint32_t to, uint32_t from)
 {
+    if (!rti_cuda_has_cache(d)) return RT_ERROR_DEVICE;
     cudaError_t error = cudaMemcpyAsync(d->cache + (size_t)to * d->block_bytes, d->cache + (size_t)from * d->block_bytes, d->block_bytes,
                                         cudaMemcpyDeviceToDevice, d->stream);
     return rti_cuda_check(&d->host, error, "copying a cache block");
@@ -254,12 +265,84 @@ static cudaError_t copy_and_wait(rti_device *d, void *to, const void *from, cuda
 
 rt_result rti_cuda_block_read(rti_device *d, uint32_t block, void *bytes)
 {
+    if (!rti_cuda_has_cache(d)) return RT_ERROR_DEVICE;
     cudaError_t error = copy_and_wait(d, bytes, d->cache + (size_t)block * d->block_bytes, cudaMemcpyDeviceToHost);
     return rti_cuda_check(&d->host, error, "reading a cache block");
 }
 
 rt_result rti_cuda_block_write(rti_device *d, uint32_t block, const void *bytes)
 {
+    if (!rti_cuda_has_cache(d)) return RT_ERROR_DEVICE;
     cudaError_t error = copy_and_wait(d, d->cache + (size_t)block * d->block_bytes, bytes, cudaMemcpyHostToDevice);
     return rti_cuda_check(&d->host, error, "writing a cache block");
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Another size of the cache
+// ---------------------------------------------------------------------------------------------------------------------
+
+// Block i of `to` from block from[i] (or i), or the other way round where `back` is set.
+static cudaError_t move_blocks(rti_device *d, uint8_t *to, const uint8_t *cache, const uint32_t *from, uint32_t kept, bool back, cudaMemcpyKind kind)
+{
+    cudaError_t error = cudaSuccess;
+    for (uint32_t i = 0; i < kept && error == cudaSuccess; i++) {
+        size_t here = (size_t)i * d->block_bytes, there = (size_t)(from ? from[i] : i) * d->block_bytes;
+        error = cudaMemcpyAsync(to + (back ? there : here), cache + (back ? here : there), d->block_bytes, kind, d->stream);
+    }
+    return error == cudaSuccess ? cudaStreamSynchronize(d->stream) : error;
+}
+
+// `aside` becomes the device's cache of so many blocks.
+static rt_result take_cache(rti_device *d, uint32_t block_count, const uint8_t *aside, const uint32_t *from, uint32_t kept)
+{
+    rt_result result = rti_cuda_check(&d->host, cudaMalloc((void **)&d->cache, (size_t)block_count * d->block_bytes), "the key-value cache");
+    if (result != RT_OK) return result;
+    result = rti_cuda_check(&d->host, move_blocks(d, d->cache, aside, from, kept, true, cudaMemcpyHostToDevice), "moving the key-value cache");
+    if (result == RT_OK) return RT_OK;
+    cudaFree(d->cache);
+    d->cache = NULL;
+    return result;
+}
+
+// Where a smaller one does not fit beside the present one: what is kept waits in the computer's memory. If then neither is to be
+// had, the context is lost.
+static rt_result resize_by_way_of_host(rti_device *d, uint32_t block_count, const uint32_t *from, uint32_t kept)
+{
+    uint8_t *aside = NULL;
+    rt_result result = rti_cuda_check(&d->host, cudaHostAlloc((void **)&aside, (size_t)(kept ? kept : 1) * d->block_bytes, cudaHostAllocMapped),
+                                      "the key-value cache beside its present one");
+    if (result != RT_OK) return result;
+    result = rti_cuda_check(&d->host, move_blocks(d, aside, d->cache, from, kept, false, cudaMemcpyDeviceToHost), "moving the key-value cache");
+    if (result == RT_OK) {
+        cudaFree(d->cache);
+        d->cache = NULL;
+        result = take_cache(d, block_count, aside, NULL, kept);
+        if (result != RT_OK && take_cache(d, d->block_count, aside, from, kept) != RT_OK)
+            result = rti_cuda_fail(&d->host, RT_ERROR_DEVICE, "CUDA: the key-value cache was given up and cannot be had again: destroy the context");
+    }
+    cudaFreeHost(aside);
+    return result;
+}
+
+rt_result rti_cuda_cache_resize(rti_device *d, uint32_t block_count, const uint32_t *from, uint32_t kept)
+{
+    uint8_t *cache = NULL;
+    cudaError_t error = cudaMalloc((void **)&cache, (size_t)block_count * d->block_bytes);
+    if (error == cudaErrorMemoryAllocation && block_count < d->block_count) {
+        rti_cuda_forget_error();
+        rt_result result = resize_by_way_of_host(d, block_count, from, kept);
+        d->generation = d->weights->generation - 1; // wherever it lies now
+        if (result != RT_OK) return result;
+    } else {
+        if (error == cudaSuccess) error = move_blocks(d, cache, d->cache, from, kept, false, cudaMemcpyDeviceToDevice);
+        if (error != cudaSuccess) {
+            if (cache) cudaFree(cache);
+            return rti_cuda_check(&d->host, error, "another size of the key-value cache");
+        }
+        cudaFree(d->cache);
+        d->cache = cache;
+    }
+    d->block_count = block_count;
+    d->generation = d->weights->generation - 1; // graphs have the address in them: the next pass makes them anew
+    return RT_OK;
 }

@@ -85,7 +85,7 @@ static __global__ void __launch_bounds__(RTI_WARP) rope_store_heads(rti_attentio
 {
     int row = (int)blockIdx.x, head = (int)blockIdx.y, lane = (int)threadIdx.x;
     const rti_pass_header header = rti_read_header(rows);
-    if (rti_stopped(rows, header) || row >= header.row_count) return;
+    if (rti_stopped(header) || row >= header.row_count) return;
     int all = s.heads + 2 * s.kv_heads, position = rows.positions[row];
     float *x = qkv + ((size_t)row * (size_t)all + (size_t)head) * (size_t)s.head_size;
     bool is_query = head < s.heads, is_value = head >= s.heads + s.kv_heads;
@@ -337,9 +337,11 @@ attend_chunks(rti_attention_shape s, const float *qkv, float *partial, int max_c
 {
     RTI_SHARED(attention_scratch, shared);
     const rti_pass_header header = rti_read_header(rows);
+    const unsigned seen = rti_look_far(rows);
     attention_job job = job_of(s, head_begin, head_end);
     int me = (int)threadIdx.x, shares = min(RTI_CHUNK / (s.head_size / 4), RTI_CHUNK), outputs = job.count * s.head_size;
-    if (rti_stopped(rows, header) || job.row >= header.row_count || job.count <= 0) return;
+    // All warps or none: what one puts into shared memory others follow as pointers, and the flag may change while they look.
+    if (__syncthreads_or(rti_stopped(header)) || job.row >= header.row_count || job.count <= 0) return;
     int first = rows.first_positions[job.row] / RTI_CHUNK, chunks = rows.positions[job.row] / RTI_CHUNK - first + 1;
     if ((int)blockIdx.z >= chunks) return;
     const float *q = qkv + ((size_t)job.row * (size_t)(s.heads + 2 * s.kv_heads) + (size_t)job.head) * (size_t)s.head_size;
@@ -375,16 +377,18 @@ attend_chunks(rti_attention_shape s, const float *qkv, float *partial, int max_c
             else row_out[((size_t)h * (size_t)max_chunks + (size_t)chunk) * stride + (size_t)d] = value;
         }
     }
-    if (!TOGETHER) return;
-    RTI_UNROLL
-    for (int k = 0; k < HEADS * MAX_HEAD_SIZE / RTI_CHUNK; k++) {
-        int i = k * RTI_CHUNK + me;
-        if (i < outputs) row_out[(size_t)(i / s.head_size) * (size_t)max_chunks * stride + (size_t)(i % s.head_size)] = together[k];
+    if constexpr (TOGETHER) {
+        RTI_UNROLL
+        for (int k = 0; k < HEADS * MAX_HEAD_SIZE / RTI_CHUNK; k++) {
+            int i = k * RTI_CHUNK + me;
+            if (i < outputs) row_out[(size_t)(i / s.head_size) * (size_t)max_chunks * stride + (size_t)(i % s.head_size)] = together[k];
+        }
+        if (me < job.count) {
+            float *out = row_out + (size_t)me * (size_t)max_chunks * stride + s.head_size;
+            out[0] = shared->sum[me], out[1] = shared->top[me];
+        }
     }
-    if (me < job.count) {
-        float *out = row_out + (size_t)me * (size_t)max_chunks * stride + s.head_size;
-        out[0] = shared->sum[me], out[1] = shared->top[me];
-    }
+    rti_leave_word(rows, header, seen);
 }
 
 template <int KV>
@@ -425,7 +429,7 @@ combine_chunks(rti_attention_shape s, const float *partial, int max_chunks, bool
     int row = (int)blockIdx.x, columns = s.heads * s.head_size;
     int c = (int)blockIdx.y * 256 + (int)threadIdx.x;
     const rti_pass_header header = rti_read_header(rows);
-    if (rti_stopped(rows, header) || row >= header.row_count) return;
+    if (rti_stopped(header) || row >= header.row_count) return;
     float value = 0.0f;
     if (c < columns) {
         int head = c / s.head_size, d = c % s.head_size;
@@ -441,8 +445,7 @@ combine_chunks(rti_attention_shape s, const float *partial, int max_chunks, bool
         y[(size_t)row * (size_t)columns + (size_t)c] = value;
     }
     int blocks = (columns + 31) / 32;
-    if (rounded.planes > 0 && c < blocks * 32)
-        rti_round_block(c < columns ? value : 0.0f, (int)threadIdx.x % 32, row, c / 32, rounded);
+    if (c < blocks * 32) rti_put_block(c < columns ? value : 0.0f, (int)threadIdx.x % 32, row, c / 32, rounded);
 }
 
 cudaError_t rti_launch_attention_combine(const rti_attention_shape &s, const float *partial, int max_chunks, float *y,

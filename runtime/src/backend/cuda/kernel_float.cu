@@ -12,7 +12,8 @@ static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP)
 matrix_float(rti_device_matrix m, const float *values, int output_begin, int output_end, rti_matrix_work work, rti_pass_rows rows)
 {
     const rti_pass_header header = rti_read_header(rows);
-    if (rti_stopped(rows, header)) return;
+    const unsigned seen = rti_look_far(rows);
+    if (rti_stopped(header)) return;
     int row_count = work.logits_rows ? header.logits_count : header.row_count;
     int row_begin = (int)blockIdx.y * FLOAT_ROWS;
     int output_row = output_begin + (int)blockIdx.x * RTI_PARTIALS + (int)threadIdx.x / RTI_WARP;
@@ -29,6 +30,7 @@ matrix_float(rti_device_matrix m, const float *values, int output_begin, int out
         float total = rti_warp_sum(sum[r]);
         if (lane == 0 && row_begin + r < row_count) rti_finish(work, share, output_row, row_begin + r, total);
     }
+    rti_leave_word(rows, header, seen);
 }
 
 static void launch_float(const rti_device_matrix &m, const rti_matrix_work &work, const float *values, const rti_pass_rows &rows, int max_rows,
@@ -44,17 +46,14 @@ static void launch_float(const rti_device_matrix &m, const rti_matrix_work &work
 // Launching
 // ---------------------------------------------------------------------------------------------------------------------
 
-enum kernel_kind { FLOATS, HALVES, QUANTISED };
-
-static kernel_kind kind_of(const rti_device_matrix &m, const rti_activations &in)
+static bool is_tiled(const rti_device_matrix &m, const rti_activations &in)
 {
-    if (m.by_tensor_cores) return HALVES;
-    return m.layout < RTI_LAYOUT_F32 && in.rounded.planes > 0 ? QUANTISED : FLOATS;
+    return m.by_tensor_cores || (m.layout < RTI_LAYOUT_F32 && in.rounded.planes > 0);
 }
 
 static bool is_alike(const rti_device_matrix &a, const rti_device_matrix &b)
 {
-    return a.layout == b.layout && a.scale_kind == b.scale_kind && a.has_offsets == b.has_offsets && a.blocks == b.blocks && a.columns == b.columns;
+    return a.layout == b.layout && a.scale_kind == b.scale_kind && a.has_offsets == b.has_offsets && a.by_tensor_cores == b.by_tensor_cores && a.blocks == b.blocks && a.columns == b.columns;
 }
 
 cudaError_t rti_launch_matrices(const rti_matrix_task *tasks, int count, const rti_activations &in, int y_stride, rti_matrix_output output, float softcap,
@@ -62,7 +61,9 @@ cudaError_t rti_launch_matrices(const rti_matrix_task *tasks, int count, const r
 {
     for (int i = 0; i < count;) {
         const rti_device_matrix &m = *tasks[i].matrix;
-        const kernel_kind kind = kind_of(m, in);
+        const bool in_tiles = is_tiled(m, in);
+        rti_rounded values = in.rounded;
+        if (m.by_tensor_cores) values.values = (int8_t *)in.rounded.split;
         rti_matrix_work work = rti_matrix_work();
         work.blocks = m.blocks, work.columns = m.columns, work.stride = y_stride, work.output = (int)output;
         work.softcap = softcap, work.logits_rows = logits_rows;
@@ -71,10 +72,9 @@ cudaError_t rti_launch_matrices(const rti_matrix_task *tasks, int count, const r
             if (t.group_end <= t.group_begin) continue;
             work.shares[work.share_count++] = {t.matrix->values, t.matrix->supers, t.bias, t.matrix->row_scale, t.y, t.matrix->rows, t.group_begin,
                                                t.group_end};
-        } while (i < count && kind != FLOATS && work.share_count < RTI_MOST_SHARES && kind_of(*tasks[i].matrix, in) == kind && is_alike(*tasks[i].matrix, m));
+        } while (i < count && in_tiles && work.share_count < RTI_MOST_SHARES && is_alike(*tasks[i].matrix, m));
         if (work.share_count == 0) continue;
-        if (kind == HALVES) rti_launch_halves(m, work, in.values, rows, max_rows, stream);
-        else if (kind == QUANTISED) rti_launch_quantised(m, work, in.rounded, rows, max_rows, stream);
+        if (in_tiles) rti_launch_tiles(m, work, values, rows, max_rows, stream);
         else launch_float(m, work, in.values, rows, max_rows, stream);
         cudaError_t error = cudaGetLastError();
         if (error != cudaSuccess) return error;

@@ -1,4 +1,4 @@
-// Quantised weights times up to 32 activation rows: decoding.
+// Weights times up to 32 activation rows: decoding.
 //
 // Bytes moved: a tile's weights once, the next records on their way while one is worked on.
 // SPDX-License-Identifier: MIT
@@ -6,16 +6,17 @@
 
 // Blocks that a multiprocessor is to have room for, and records on their way in each warp.
 #define FEW_BLOCKS(F, TILES) ((TILES) == 1 && F::is_int4 && F::is_k ? 3 : 2)
-#define FEW_DEPTH(F, TILES) ((TILES) == 1 ? (F::is_int4 && !F::is_k ? 6 : 4) : (TILES) == 2 ? 3 : 2)
+#define FEW_DEPTH(F, TILES) ((TILES) == 1 ? (F::is_int4 && !F::is_k ? 6 : F::is_float && !F::is_f8 ? 3 : 4) : (TILES) == 2 ? 3 : 2)
 
 // A block has one tile of 16 output rows; warp w takes every eighth block from w on, so that it holds partial sum w.
 template <class F, int TILES, int PLANES>
 static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, FEW_BLOCKS(F, TILES))
-matrix_quantised(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
+matrix_decode(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
 {
     RTI_SHARED(float, parts);
     constexpr int depth = FEW_DEPTH(F, TILES);
     const rti_pass_header header = rti_read_header(rows);
+    const unsigned seen = rti_look_far(rows);
     const int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP;
     const rti_share share = rti_find_share<1>(work, (int)blockIdx.y);
     const int steps = (work.blocks - warp + RTI_PARTIALS - 1) / RTI_PARTIALS;
@@ -24,7 +25,7 @@ matrix_quantised(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
     raw_record<F> raw[depth];
     begin_rounds<F, depth>(record, super, lane, steps, raw); // before the header is here
     const int row_count = work.logits_rows ? header.logits_count : header.row_count, row_begin = (int)blockIdx.x * TILES * RTI_TOKEN_TILE;
-    if (rti_stopped(rows, header) || row_begin >= row_count) return;
+    if (rti_stopped(header) || row_begin >= row_count) return;
 
     float sum[TILES][4];
     RTI_UNROLL
@@ -35,6 +36,7 @@ matrix_quantised(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
         *(float4 *)(parts + warp * TILES * 128 + tile * 128 + lane * 4) = make_float4(sum[tile][0], sum[tile][1], sum[tile][2], sum[tile][3]);
     __syncthreads();
     rti_combine_partials<TILES>(work, share, parts, share.group, row_begin, row_count);
+    rti_leave_word(rows, header, seen);
 }
 
 template <class F, int TILES>
@@ -42,8 +44,9 @@ static void launch_tiles(const rti_matrix_work &work, const rti_rounded &in, con
 {
     dim3 grid((unsigned)((max_rows + TILES * RTI_TOKEN_TILE - 1) / (TILES * RTI_TOKEN_TILE)), (unsigned)rti_block_count<1>(work));
     size_t shared = sizeof(float) * RTI_PARTIALS * TILES * 128;
-    if (in.planes == 2) RTI_LAUNCH((matrix_quantised<F, TILES, 2>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
-    else RTI_LAUNCH((matrix_quantised<F, TILES, 1>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
+    if constexpr (F::is_float) RTI_LAUNCH((matrix_decode<F, TILES, SPLIT>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
+    else if (in.planes == 2) RTI_LAUNCH((matrix_decode<F, TILES, 2>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
+    else RTI_LAUNCH((matrix_decode<F, TILES, 1>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
 }
 
 template <class F> struct few_rows {
@@ -55,7 +58,7 @@ template <class F> struct few_rows {
     }
 };
 
-cudaError_t rti_launch_quantised(const rti_device_matrix &first, const rti_matrix_work &work, const rti_rounded &in, const rti_pass_rows &rows,
+cudaError_t rti_launch_tiles(const rti_device_matrix &first, const rti_matrix_work &work, const rti_rounded &in, const rti_pass_rows &rows,
                                  int max_rows, cudaStream_t stream)
 {
     if (max_rows > RTI_FEW_ROWS) return rti_launch_prompt(first, work, in, rows, max_rows, stream);

@@ -1,4 +1,4 @@
-// Quantised weights times many activation rows: prompts. The sums of kernel_matrix.cu in its order, so the same bits.
+// Weights times many activation rows: prompts. The sums of kernel_matrix.cu in its order, so the same bits.
 //
 // A warp has a tile of 16 output rows and 32 activation rows, and takes one partial sum after another; a block's eight warps read
 // the same activations, from the level-1 cache after the first. Bytes moved: weights once for 32 rows, from the level-2 cache but
@@ -57,11 +57,12 @@ matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
 {
     RTI_SHARED(float4, shared); // [2][TILES][thread]
     const rti_pass_header header = rti_read_header(rows);
+    const unsigned seen = rti_look_far(rows);
     const int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP;
     const rti_share share = rti_find_share<RTI_PARTIALS>(work, (int)blockIdx.y);
     const int group = share.group + warp, row_count = work.logits_rows ? header.logits_count : header.row_count;
     const int row_begin = (int)blockIdx.x * TILES * RTI_TOKEN_TILE;
-    if (rti_stopped(rows, header) || row_begin >= row_count || group >= share.group_end) return;
+    if (rti_stopped(header) || row_begin >= row_count || group >= share.group_end) return;
     const uint8_t *records = share.values + (size_t)group * (size_t)work.blocks * F::record_bytes;
     const uint8_t *super = F::is_k ? share.supers + (size_t)group * (size_t)((work.blocks + 7) / 8) * RTI_SUPER_BYTES : NULL;
     float4 *pair = shared + threadIdx.x, *four = pair + TILES * RTI_PARTIALS * RTI_WARP;
@@ -96,6 +97,7 @@ matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
             int row = row_begin + tile * RTI_TOKEN_TILE + 2 * (lane % 4) + (i & 1), output = group * RTI_GROUP + lane / 4 + 8 * (i / 2);
             if (row < row_count && output < share.rows) rti_finish(work, share, output, row, sum[tile][i]);
         }
+    rti_leave_word(rows, header, seen);
 }
 
 template <class F> struct many_rows {
@@ -103,7 +105,8 @@ template <class F> struct many_rows {
     {
         dim3 grid((unsigned)((max_rows + TILES * RTI_TOKEN_TILE - 1) / (TILES * RTI_TOKEN_TILE)), (unsigned)rti_block_count<RTI_PARTIALS>(work));
         size_t shared = sizeof(float4) * 2 * TILES * RTI_PARTIALS * RTI_WARP;
-        if (in.planes == 2) RTI_LAUNCH((matrix_prompt<F, 2>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
+        if constexpr (F::is_float) RTI_LAUNCH((matrix_prompt<F, SPLIT>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
+        else if (in.planes == 2) RTI_LAUNCH((matrix_prompt<F, 2>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
         else RTI_LAUNCH((matrix_prompt<F, 1>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
     }
 };

@@ -13,7 +13,7 @@ embed_rows(rti_device_matrix m, float scale, float *x, rti_pass_rows rows)
 {
     int row = (int)blockIdx.x;
     const rti_pass_header header = rti_read_header(rows);
-    if (rti_stopped(rows, header) || row >= header.row_count) return;
+    if (rti_stopped(header) || row >= header.row_count) return;
     int token = rows.tokens[row];
     for (int c = (int)threadIdx.x; c < m.columns; c += ROW_THREADS)
         x[(size_t)row * (size_t)m.columns + (size_t)c] = __fmul_rn(rti_element(m, token, c), scale);
@@ -32,7 +32,7 @@ measure_angles(const double *frequency, int pairs, double magnitude, float2 *ang
 {
     int row = (int)blockIdx.x;
     const rti_pass_header header = rti_read_header(rows);
-    if (rti_stopped(rows, header) || row >= header.row_count) return;
+    if (rti_stopped(header) || row >= header.row_count) return;
     double position = (double)rows.positions[row];
     for (int i = (int)threadIdx.x; i < pairs; i += ROW_THREADS) {
         double angle = __dmul_rn(position, frequency[i]);
@@ -62,8 +62,7 @@ struct row_output {
 static __device__ __forceinline__ void put(const row_output &to, int row, int c, float value)
 {
     if (c < to.columns) to.y[(size_t)row * (size_t)to.columns + (size_t)c] = value;
-    if (to.rounded.planes > 0 && c < to.blocks * 32)
-        rti_round_block(c < to.columns ? value : 0.0f, (int)threadIdx.x % 32, row, c / 32, to.rounded);
+    if (c < to.blocks * 32) rti_put_block(c < to.columns ? value : 0.0f, (int)threadIdx.x % 32, row, c / 32, to.rounded);
 }
 
 // Mean and the factor that a row's values are multiplied by.
@@ -97,7 +96,7 @@ norm_rows(rti_norm norm, const float *x, row_output to, bool gather, rti_pass_ro
     RTI_SHARED(float, scratch);
     int row = (int)blockIdx.x;
     const rti_pass_header header = rti_read_header(rows);
-    if (rti_stopped(rows, header) || row >= (gather ? header.logits_count : header.row_count)) return;
+    if (rti_stopped(header) || row >= (gather ? header.logits_count : header.row_count)) return;
     const float *in = x + (size_t)(gather ? rows.logits_rows[row] : row) * (size_t)to.columns;
     float mean, factor;
     measure(norm, in, to.columns, scratch, &mean, &factor);
@@ -120,7 +119,7 @@ norm_add_rows(rti_norm norm, const float *y, int columns, float *x, rti_pass_row
     RTI_SHARED(float, scratch);
     int row = (int)blockIdx.x;
     const rti_pass_header header = rti_read_header(rows);
-    if (rti_stopped(rows, header) || row >= header.row_count) return;
+    if (rti_stopped(header) || row >= header.row_count) return;
     const float *in = y + (size_t)row * (size_t)columns;
     float *out = x + (size_t)row * (size_t)columns;
     float mean, factor;
@@ -155,7 +154,7 @@ activate_rows(int kind, const float *gate_up, row_output to, rti_pass_rows rows)
 {
     int row = (int)blockIdx.x, c = (int)blockIdx.y * ROW_THREADS + (int)threadIdx.x;
     const rti_pass_header header = rti_read_header(rows);
-    if (rti_stopped(rows, header) || row >= header.row_count) return;
+    if (rti_stopped(header) || row >= header.row_count) return;
     float value = 0.0f;
     if (c < to.columns) {
         const float *in = gate_up + (size_t)row * (size_t)to.columns * (kind == 2 ? 1u : 2u);

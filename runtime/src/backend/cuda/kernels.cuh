@@ -60,6 +60,7 @@ struct rti_rounded {
     int8_t *values;  // [block][padded row][32 * planes]
     float2 *steps;   // [block][padded row] {scale, scale * sum of the block's integers}
     int planes;      // 0: not wanted
+    uint8_t *split;  // [block][padded row][128]: two bfloat16 each, for F16, BF16 and F8 on tensor cores; NULL: not wanted
     int padded_rows; // a multiple of RTI_ROW_PADDING: kernels read whole tiles
 };
 
@@ -72,10 +73,18 @@ static __host__ __device__ __forceinline__ int rti_rounded_index(int planes, int
     return c % 16 / 4 * 8 * planes + c / 16 * 4 + c % 4;
 }
 
+// Where `split` has column c's upper bfloat16; the lower one is 8 bytes behind. Lane t of a tensor core's operand has its four pairs
+// of each 16 columns in 16 bytes.
+static __host__ __device__ __forceinline__ int rti_split_index(int c)
+{
+    int half = c / 16, k = c % 16;
+    return k % 8 / 2 * 32 + half * 16 + k / 8 * 4 + k % 2 * 2;
+}
+
 // Activations as a matrix product takes them.
 struct rti_activations {
     const float *values; // [rows][columns], for the float layouts
-    rti_rounded rounded; // for the quantised ones
+    rti_rounded rounded; // for the others
 };
 
 // Read by every kernel of a pass, written once when it begins: graphs stay valid from pass to pass.

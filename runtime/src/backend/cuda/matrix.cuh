@@ -136,14 +136,11 @@ static __device__ __forceinline__ void rti_combine_partials(const rti_matrix_wor
 
 #define RTI_FEW_ROWS 32
 
-// Quantised weights, more than RTI_FEW_ROWS rows.
+// Weights in tiles, matrices of the kind of `first` in one launch; more than RTI_FEW_ROWS rows go to the second. For F16, BF16 and
+// F8 `in.values` are the split ones.
+cudaError_t rti_launch_tiles(const rti_device_matrix &first, const rti_matrix_work &work, const rti_rounded &in, const rti_pass_rows &rows,
+                             int max_rows, cudaStream_t stream);
 cudaError_t rti_launch_prompt(const rti_device_matrix &first, const rti_matrix_work &work, const rti_rounded &in, const rti_pass_rows &rows,
-                              int max_rows, cudaStream_t stream);
-
-// Quantised weights, and F16, BF16 and F8 on tensor cores: a launch for matrices of the kind of `first`.
-cudaError_t rti_launch_quantised(const rti_device_matrix &first, const rti_matrix_work &work, const rti_rounded &in, const rti_pass_rows &rows,
-                                 int max_rows, cudaStream_t stream);
-cudaError_t rti_launch_halves(const rti_device_matrix &first, const rti_matrix_work &work, const float *values, const rti_pass_rows &rows,
                               int max_rows, cudaStream_t stream);
 
 #endif

@@ -39,7 +39,8 @@ static rt_result upload_tables(rti_device *d, rti_cuda_slot *slot, const rti_pas
 rt_result rti_cuda_pass_begin(rti_device *d, int32_t number, const rti_pass_input *input)
 {
     rti_cuda_slot *slot = &d->slots[number];
-    if (d->generation != d->weights->generation) { // layers have moved since the graphs were made
+    if (!rti_cuda_has_cache(d)) return RT_ERROR_DEVICE;
+    if (d->generation != d->weights->generation) { // layers, or the cache, have moved since the graphs were made
         rti_cuda_graphs_destroy(d);
         rt_result made = rti_cuda_graphs_create(d);
         if (made != RT_OK) { // the next pass tries again

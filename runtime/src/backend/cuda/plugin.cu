@@ -85,6 +85,7 @@ static rti_backend make_table(void)
     b.block_copy = scoped<rti_cuda_block_copy>::call;
     b.block_read = scoped<rti_cuda_block_read>::call;
     b.block_write = scoped<rti_cuda_block_write>::call;
+    b.cache_resize = scoped<rti_cuda_cache_resize>::call;
     b.pass_begin = scoped<rti_cuda_pass_begin>::call;
     b.part_units = rti_cuda_part_units;
     b.part_work = rti_cuda_part_work;

@@ -42,6 +42,7 @@ struct rti_weights {
     rti_cuda_context context;
     rt_precision precision;
     bool has_bfloat16; // Ampere and later: tensor-core products of bfloat16
+    bool wants_split;  // some matrix is multiplied so
     rti_cuda_layer *layers;
     rti_device_matrix embedding, output;
     rti_norm output_norm;
@@ -113,6 +114,8 @@ uint64_t rti_cuda_block_bytes(const rti_device *device);
 rt_result rti_cuda_block_copy(rti_device *device, uint32_t to, uint32_t from);
 rt_result rti_cuda_block_read(rti_device *device, uint32_t block, void *bytes);
 rt_result rti_cuda_block_write(rti_device *device, uint32_t block, const void *bytes);
+rt_result rti_cuda_cache_resize(rti_device *device, uint32_t block_count, const uint32_t *from, uint32_t kept);
+bool rti_cuda_has_cache(const rti_device *device); // false, with an error raised: a change of its size has failed half-way
 
 rt_result rti_cuda_pass_begin(rti_device *device, int32_t slot, const rti_pass_input *input);
 int32_t rti_cuda_part_units(const rti_device *device, int32_t slot, rt_part_kind kind, int32_t layer);

@@ -9,7 +9,7 @@ local emulate = "c++ -x c++ -std=c++17 -g -fPIC -fvisibility=hidden -ffp-contrac
 
 repartee_project("repartee_cuda_emulated", "SharedLib")
     files(sources)
-    files { "emulation/emulation.cpp" }
+    files(sorted_files("emulation/*.cpp"))
     local sanitized = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
     for _, one in ipairs { { "debug", "-O1" }, { "release", "-O2" }, { "sanitize", sanitized }, { "fuzz", "-O1" } } do
         local configuration, flags = one[1], one[2]

@@ -1,5 +1,7 @@
-// cuda/product.cuh - a record of quantised weights times activation rows on the tensor cores, with exact sums inside a block.
+// cuda/product.cuh - a record of weights times activation rows on the tensor cores: quantised weights with exact sums inside a block;
+// F16, BF16 and F8 as bfloat16, with float32 sums.
 //
+// An activation beside the latter is two bfloat16, its rounding and what that leaves: 16 bits. So is an F16 weight, without loss.
 // One form of weights is one kernel, so that what it does not need takes no instruction.
 // SPDX-License-Identifier: MIT
 #ifndef RTI_CUDA_PRODUCT_CUH
@@ -77,11 +79,44 @@ static __device__ __forceinline__ void multiply_16(const int a[2], int b, int d[
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// The same of bfloat16
+// ---------------------------------------------------------------------------------------------------------------------
+
+// D (16 x 8, float) = A (16 x 16, bfloat16) B (16 x 8, bfloat16) + D. Lane = 4 g + t holds (PTX ISA, "Matrix Fragments for
+// mma.m16n8k16"), two neighbours in a register:
+//   A: a0 row g, columns 2t, 2t+1;  a1 row g + 8, the same;  a2 row g, columns 2t+8, 2t+9;  a3 row g + 8, the same
+//   B: b0 rows 2t, 2t+1 of column g;  b1 rows 2t+8, 2t+9 of column g
+//   D: d0 row g, column 2t;  d1 row g, column 2t+1;  d2 row g + 8, column 2t;  d3 row g + 8, column 2t+1
+static __device__ __forceinline__ void multiply_floats(const unsigned a[4], const unsigned b[2], float d[4])
+{
+#if defined(RTI_CUDA_EMULATION)
+    int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
+    unsigned fragment[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
+    rti_emulation::warp_publish(fragment, sizeof fragment);
+    for (int k = 0; k < 16; k++) { // the hardware's own order is not said; any will do, so long as it is one
+        const unsigned *from_a = (const unsigned *)rti_emulation::warp_peek(g * 4 + k % 8 / 2);
+        for (int i = 0; i < 4; i++) {
+            const unsigned *from_b = (const unsigned *)rti_emulation::warp_peek((2 * t + i % 2) * 4 + k % 8 / 2) + 4;
+            unsigned x = from_a[i / 2 + k / 8 * 2], y = from_b[k / 8];
+            d[i] = __fmaf_rn(__uint_as_float(k % 2 ? x & 0xffff0000u : x << 16), __uint_as_float(k % 2 ? y & 0xffff0000u : y << 16), d[i]);
+        }
+    }
+#elif __CUDA_ARCH__ >= 800
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+#else
+    (void)a, (void)b, (void)d; // never launched: Turing has no products of bfloat16
+#endif
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // A record, as it lies in memory and as numbers
 // ---------------------------------------------------------------------------------------------------------------------
 
 template <rti_layout LAYOUT, rti_scale_kind SCALES, bool OFFSETS> struct form {
     static constexpr rti_layout layout = LAYOUT;
+    static constexpr bool is_float = LAYOUT > RTI_LAYOUT_F32, is_f16 = LAYOUT == RTI_LAYOUT_F16, is_f8 = LAYOUT == RTI_LAYOUT_F8;
     static constexpr bool is_int4 = LAYOUT == RTI_LAYOUT_INT4, has_halves = LAYOUT == RTI_LAYOUT_INT8_HALF, is_k = SCALES == RTI_SCALE_K;
     static constexpr bool has_offsets = OFFSETS;
     static constexpr int value_bytes = rti_value_bytes(LAYOUT), record_bytes = rti_record_bytes(LAYOUT, SCALES, OFFSETS);
@@ -89,20 +124,13 @@ template <rti_layout LAYOUT, rti_scale_kind SCALES, bool OFFSETS> struct form {
 
 // A lane's share. Nothing here waits for what is loaded, so that the loads of several records are on their way together.
 template <class F> struct raw_record {
-    unsigned values[F::is_int4 ? 2 : 4];
+    unsigned values[F::is_int4 ? 2 : F::is_float && !F::is_f8 ? 8 : 4];
     unsigned scales[!F::is_k && F::has_offsets ? 2 : 1];
     unsigned supers[F::is_k ? 2 : 1];
 };
 
-template <class F> static __device__ __forceinline__ void load_record(const uint8_t *record, const uint8_t *super, int lane, raw_record<F> *raw)
+template <class F> static __device__ __forceinline__ void load_scales(const uint8_t *record, const uint8_t *super, int lane, raw_record<F> *raw)
 {
-    if constexpr (F::is_int4) {
-        uint2 v = __ldcs((const uint2 *)record + lane);
-        raw->values[0] = v.x, raw->values[1] = v.y;
-    } else {
-        uint4 v = __ldcs((const uint4 *)record + lane);
-        raw->values[0] = v.x, raw->values[1] = v.y, raw->values[2] = v.z, raw->values[3] = v.w;
-    }
     if constexpr (!F::is_k && F::has_offsets) {
         uint2 s = __ldcs((const uint2 *)(record + F::value_bytes) + lane / 4);
         raw->scales[0] = s.x, raw->scales[1] = s.y;
@@ -115,10 +143,57 @@ template <class F> static __device__ __forceinline__ void load_record(const uint
     }
 }
 
-template <class F> struct record_numbers {
+template <class F> static __device__ __forceinline__ void load_record(const uint8_t *record, const uint8_t *super, int lane, raw_record<F> *raw)
+{
+    if constexpr (F::is_int4) {
+        uint2 v = __ldcs((const uint2 *)record + lane);
+        raw->values[0] = v.x, raw->values[1] = v.y;
+    } else {
+        uint4 v = __ldcs((const uint4 *)record + lane);
+        raw->values[0] = v.x, raw->values[1] = v.y, raw->values[2] = v.z, raw->values[3] = v.w;
+    }
+    if constexpr (F::is_float && !F::is_f8) {
+        uint4 v = __ldcs((const uint4 *)record + 32 + lane);
+        raw->values[4] = v.x, raw->values[5] = v.y, raw->values[6] = v.z, raw->values[7] = v.w;
+    }
+    if constexpr (!F::is_float) load_scales<F>(record, super, lane, raw);
+}
+
+template <class F, bool IS_FLOAT = F::is_float> struct record_numbers {
     int a[4];
     float scale[2][F::has_halves ? 2 : 1], offset[2]; // [row g or g + 8][half]
 };
+
+template <class F> struct record_numbers<F, true> { // [half of 16 columns]
+    unsigned a[2][4], rest[F::is_f16 ? 2 : 1][4]; // F16: what rounding leaves
+};
+
+// Two F8 of a word, from bit `shift` on, as bfloat16: their exponent and fraction moved to its bits, and the bias made up for by a
+// product that is exact.
+static __device__ __forceinline__ unsigned widen_pair(unsigned word, int shift)
+{
+#if !defined(RTI_CUDA_EMULATION) && __CUDA_ARCH__ >= 800
+    unsigned bytes = __byte_perm(word, 0, shift ? 0x3424u : 0x1404u), moved = (bytes >> 4 & 0x07f007f0u) | (bytes & 0x80008000u), widened;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(widened) : "r"(moved), "r"(0x7b807b80u), "r"(0x80008000u)); // times 2^120
+    return widened;
+#else
+    return rti_pack(rti_f8_bits_to_float((uint8_t)(word >> shift)), rti_f8_bits_to_float((uint8_t)(word >> (shift + 8))));
+#endif
+}
+
+template <class F> static __device__ __forceinline__ void decode_floats(const raw_record<F> &raw, record_numbers<F> *n)
+{
+    RTI_UNROLL
+    for (int k = 0; k < 8; k++) {
+        if constexpr (F::is_f8) n->a[k / 4][k % 4] = widen_pair(raw.values[k / 2], k % 2 * 16);
+        else n->a[k / 4][k % 4] = raw.values[k];
+        if constexpr (F::is_f16) {
+            float first = rti_half_bits_to_float((uint16_t)raw.values[k]), second = rti_half_bits_to_float((uint16_t)(raw.values[k] >> 16));
+            n->a[k / 4][k % 4] = rti_pack(first, second);
+            n->rest[k / 4][k % 4] = rti_pack_rest(first, second, n->a[k / 4][k % 4]);
+        }
+    }
+}
 
 // Byte i of a word, exactly: a float of 2^23 has its integers in its last bits.
 static __device__ __forceinline__ float byte_value(unsigned word, int i, float zero)
@@ -126,7 +201,7 @@ static __device__ __forceinline__ float byte_value(unsigned word, int i, float z
     return __fadd_rn(__uint_as_float(__byte_perm(word, 0x4b000000u, 0x7550u | (unsigned)i)), -zero);
 }
 
-template <class F> static __device__ __forceinline__ void decode_record(const raw_record<F> &raw, record_numbers<F> *n)
+template <class F> static __device__ __forceinline__ void decode_integers(const raw_record<F> &raw, record_numbers<F> *n)
 {
     if constexpr (F::is_int4) {
         // Four bytes with a nibble each, made signed where there are no offsets (Q4_0: value - 8): bit 7 set first, so that
@@ -155,6 +230,12 @@ template <class F> static __device__ __forceinline__ void decode_record(const ra
     }
 }
 
+template <class F> static __device__ __forceinline__ void decode_record(const raw_record<F> &raw, record_numbers<F> *n)
+{
+    if constexpr (F::is_float) decode_floats<F>(raw, n);
+    else decode_integers<F>(raw, n);
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Activations
 // ---------------------------------------------------------------------------------------------------------------------
@@ -166,9 +247,15 @@ template <int PLANES> struct activation_reader {
     size_t value_stride, step_stride; // bytes; vectors of two rows
 };
 
+#define SPLIT 4 // planes of bytes that two bfloat16 take
+
 template <int PLANES> struct tile_activations {
     int bits[PLANES][2]; // the upper plane, then the lower one
     float4 steps;        // scale and sum of row 2t, of row 2t + 1
+};
+
+template <> struct tile_activations<SPLIT> {
+    unsigned bits[2][2][2]; // [half of 16 columns][rounding, what it leaves][two pairs]
 };
 
 // Past the last row the last one's are read again: a column of a product is nobody else's.
@@ -193,14 +280,21 @@ template <int PLANES> static __device__ __forceinline__ tile_activations<PLANES>
 {
     tile_activations<PLANES> x;
     const int8_t *at = reader.values + tile * (RTI_TOKEN_TILE * 32 * PLANES);
-    if constexpr (PLANES == 2) {
+    if constexpr (PLANES == SPLIT) {
+        RTI_UNROLL
+        for (int half = 0; half < 2; half++) {
+            uint4 v = __ldg((const uint4 *)at + half);
+            x.bits[half][0][0] = v.x, x.bits[half][0][1] = v.y, x.bits[half][1][0] = v.z, x.bits[half][1][1] = v.w;
+        }
+    } else if constexpr (PLANES == 2) {
         int4 v = __ldg((const int4 *)at);
-        x.bits[0][0] = v.x, x.bits[0][1] = v.y, x.bits[PLANES - 1][0] = v.z, x.bits[PLANES - 1][1] = v.w;
+        x.bits[0][0] = v.x, x.bits[0][1] = v.y, x.bits[1][0] = v.z, x.bits[1][1] = v.w;
+        x.steps = __ldg(reader.steps + tile * (RTI_TOKEN_TILE / 2));
     } else {
         int2 v = __ldg((const int2 *)at);
         x.bits[0][0] = v.x, x.bits[0][1] = v.y;
+        x.steps = __ldg(reader.steps + tile * (RTI_TOKEN_TILE / 2));
     }
-    x.steps = __ldg(reader.steps + tile * (RTI_TOKEN_TILE / 2));
     return x;
 }
 
@@ -216,7 +310,7 @@ template <int PLANES> static __device__ __forceinline__ float product_value(cons
 }
 
 template <class F, int PLANES>
-static __device__ __forceinline__ void accumulate(const record_numbers<F> &w, const tile_activations<PLANES> &x, float sum[4])
+static __device__ __forceinline__ void accumulate_integers(const record_numbers<F> &w, const tile_activations<PLANES> &x, float sum[4])
 {
     const float step[2] = {x.steps.x, x.steps.z}, total[2] = {x.steps.y, x.steps.w};
     int d[PLANES][4];
@@ -236,6 +330,17 @@ static __device__ __forceinline__ void accumulate(const record_numbers<F> &w, co
     }
 }
 
+template <class F>
+static __device__ __forceinline__ void accumulate_floats(const record_numbers<F> &w, const tile_activations<SPLIT> &x, float sum[4])
+{
+    RTI_UNROLL
+    for (int half = 0; half < 2; half++) {
+        multiply_floats(w.a[half], x.bits[half][0], sum);
+        multiply_floats(w.a[half], x.bits[half][1], sum);
+        if constexpr (F::is_f16) multiply_floats(w.rest[half], x.bits[half][0], sum);
+    }
+}
+
 // One block of a tile of weights into the accumulators of TILES tiles of rows, and on to the next step's activations.
 template <class F, int TILES, int PLANES>
 static __device__ __forceinline__ void accumulate_block(const raw_record<F> &raw, activation_reader<PLANES> &reader, float (&sum)[TILES][4])
@@ -243,7 +348,10 @@ static __device__ __forceinline__ void accumulate_block(const raw_record<F> &raw
     record_numbers<F> w;
     decode_record<F>(raw, &w);
     RTI_UNROLL
-    for (int tile = 0; tile < TILES; tile++) accumulate<F, PLANES>(w, load_tile<PLANES>(reader, tile), sum[tile]);
+    for (int tile = 0; tile < TILES; tile++) {
+        if constexpr (F::is_float) accumulate_floats<F>(w, load_tile<PLANES>(reader, tile), sum[tile]);
+        else accumulate_integers<F, PLANES>(w, load_tile<PLANES>(reader, tile), sum[tile]);
+    }
     reader.values += reader.value_stride;
     reader.steps += reader.step_stride;
 }
@@ -288,13 +396,22 @@ static __device__ __forceinline__ void run_rounds(const uint8_t *record, const u
 // Calls `launch` of the form that the weights have.
 template <template <class> class LAUNCH, class... A> static void rti_with_form(const rti_device_matrix &m, const A &...arguments)
 {
-    if (m.layout == RTI_LAYOUT_INT8_HALF) LAUNCH<form<RTI_LAYOUT_INT8_HALF, RTI_SCALE_K, false>>::launch(arguments...);
-    else if (m.layout == RTI_LAYOUT_INT4 && m.scale_kind == RTI_SCALE_K) LAUNCH<form<RTI_LAYOUT_INT4, RTI_SCALE_K, true>>::launch(arguments...);
-    else if (m.layout == RTI_LAYOUT_INT4 && m.has_offsets) LAUNCH<form<RTI_LAYOUT_INT4, RTI_SCALE_F16, true>>::launch(arguments...);
-    else if (m.layout == RTI_LAYOUT_INT4) LAUNCH<form<RTI_LAYOUT_INT4, RTI_SCALE_F16, false>>::launch(arguments...);
-    else if (m.scale_kind == RTI_SCALE_K) LAUNCH<form<RTI_LAYOUT_INT8, RTI_SCALE_K, true>>::launch(arguments...);
-    else if (m.has_offsets) LAUNCH<form<RTI_LAYOUT_INT8, RTI_SCALE_F16, true>>::launch(arguments...);
-    else LAUNCH<form<RTI_LAYOUT_INT8, RTI_SCALE_F16, false>>::launch(arguments...);
+    const bool is_k = m.scale_kind == RTI_SCALE_K;
+    switch (m.layout) {
+    case RTI_LAYOUT_F16: LAUNCH<form<RTI_LAYOUT_F16, RTI_SCALE_F16, false>>::launch(arguments...); break;
+    case RTI_LAYOUT_BF16: LAUNCH<form<RTI_LAYOUT_BF16, RTI_SCALE_F16, false>>::launch(arguments...); break;
+    case RTI_LAYOUT_F8: LAUNCH<form<RTI_LAYOUT_F8, RTI_SCALE_F16, false>>::launch(arguments...); break;
+    case RTI_LAYOUT_INT8_HALF: LAUNCH<form<RTI_LAYOUT_INT8_HALF, RTI_SCALE_K, false>>::launch(arguments...); break;
+    case RTI_LAYOUT_INT4:
+        if (is_k) LAUNCH<form<RTI_LAYOUT_INT4, RTI_SCALE_K, true>>::launch(arguments...);
+        else if (m.has_offsets) LAUNCH<form<RTI_LAYOUT_INT4, RTI_SCALE_F16, true>>::launch(arguments...);
+        else LAUNCH<form<RTI_LAYOUT_INT4, RTI_SCALE_F16, false>>::launch(arguments...);
+        break;
+    default:
+        if (is_k) LAUNCH<form<RTI_LAYOUT_INT8, RTI_SCALE_K, true>>::launch(arguments...);
+        else if (m.has_offsets) LAUNCH<form<RTI_LAYOUT_INT8, RTI_SCALE_F16, true>>::launch(arguments...);
+        else LAUNCH<form<RTI_LAYOUT_INT8, RTI_SCALE_F16, false>>::launch(arguments...);
+    }
 }
 
 #endif

@@ -17,7 +17,7 @@
 
 static __host__ __device__ constexpr int rti_value_bytes(rti_layout layout)
 {
-    return layout == RTI_LAYOUT_INT4 ? 256 : 512;
+    return layout == RTI_LAYOUT_INT4 ? 256 : layout == RTI_LAYOUT_F16 || layout == RTI_LAYOUT_BF16 ? 1024 : 512;
 }
 
 static __host__ __device__ constexpr int rti_scale_bytes(rti_scale_kind kind, bool has_offsets)
@@ -27,7 +27,7 @@ static __host__ __device__ constexpr int rti_scale_bytes(rti_scale_kind kind, bo
 
 static __host__ __device__ constexpr int rti_record_bytes(rti_layout layout, rti_scale_kind kind, bool has_offsets)
 {
-    return rti_value_bytes(layout) + rti_scale_bytes(kind, has_offsets);
+    return rti_value_bytes(layout) + (layout > RTI_LAYOUT_F32 ? 0 : rti_scale_bytes(kind, has_offsets)); // F16, BF16, F8 have none
 }
 
 #define RTI_SUPER_BYTES 64 // of 8 blocks of a tile

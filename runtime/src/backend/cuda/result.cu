@@ -1,6 +1,7 @@
 // What comes back of a pass: a token drawn on the device, or a row of logits.
 // SPDX-License-Identifier: MIT
 #include "backend/cuda/plugin.cuh"
+#include "sampler/uniform.h"
 
 #include <sched.h>
 
@@ -33,19 +34,6 @@ rt_result rti_cuda_logits(rti_device *d, int32_t number, int32_t logits_row, con
     return RT_OK;
 }
 
-// A number in [0, 1) from (seed, step): as sampler/sampler.c has it.
-static double uniform(uint64_t seed, uint64_t step)
-{
-    uint64_t x = seed;
-    for (int round = 0; round < 2; round++) {
-        x += 0x9e3779b97f4a7c15ULL * (step + 1);
-        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-        x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-        x ^= x >> 31;
-    }
-    return (double)(x >> 11) / 9007199254740992.0;
-}
-
 // False: for the CPU's sampler, which also says what is wrong with a def that is.
 static bool make_job(const rt_sample_request *request, int vocab_size, rti_sample_job *job)
 {
@@ -55,7 +43,7 @@ static bool make_job(const rt_sample_request *request, int vocab_size, rti_sampl
         def->repetition_window < 0 || def->repetition_window > 256 || def->top_k < 0)
         return false;
     if (def->temperature > 0.0f && (def->top_k < 1 || def->top_k > RTI_MOST_TOP_K)) return false;
-    job->uniform = uniform(def->seed, request->step);
+    job->uniform = rti_uniform(def->seed, request->step);
     job->temperature = def->temperature;
     job->top_p = def->top_p;
     job->min_p = def->min_p;

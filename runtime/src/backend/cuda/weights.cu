@@ -171,7 +171,7 @@ static rt_result upload_halves(rti_weights *w, const rti_matrix &source, rti_lay
     const size_t size = layout == RTI_LAYOUT_F8 ? 1 : 2;
     m->layout = layout;
     m->blocks = (source.columns + RTI_BLOCK_COLUMNS - 1) / RTI_BLOCK_COLUMNS;
-    m->by_tensor_cores = w->precision == RT_PRECISION_FAST && w->has_bfloat16;
+    bool is_whole = true; // F8's two not-numbers have no bfloat16 in kernels: such a matrix, which no model should have, takes the plain one
     const size_t bytes = (size_t)m->groups * (size_t)m->blocks * RTI_GROUP * RTI_BLOCK_COLUMNS * size;
     uint8_t *packed = (uint8_t *)rti_cuda_services->allocate(&w->host, bytes);
     if (!packed) return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to pack %s", source.name);
@@ -180,7 +180,10 @@ static rt_result upload_halves(rti_weights *w, const rti_matrix &source, rti_lay
         for (int c = 0; c < source.columns; c++, in += size) {
             size_t tile = ((size_t)(row / RTI_GROUP) * (size_t)m->blocks + (size_t)(c / 32)) * (RTI_GROUP * 32);
             memcpy(packed + (tile + (size_t)rti_halves_index(layout, row % RTI_GROUP, c % 32)) * size, in, size);
+            is_whole = is_whole && (layout != RTI_LAYOUT_F8 || (*in & 0x7f) != 0x7f);
         }
+    m->by_tensor_cores = w->precision == RT_PRECISION_FAST && w->has_bfloat16 && is_whole;
+    w->wants_split = w->wants_split || m->by_tensor_cores;
     rt_result result = upload(w, packed, bytes, source.name, (void **)&m->values);
     rti_cuda_services->release(&w->host, packed, bytes);
     return result;

@@ -54,11 +54,14 @@ struct thread_state {
 extern thread_local thread_state current; // of the fiber that runs
 
 void barrier(void);
+int barrier_or(int vote); // whether any thread's is not 0
 // Warp operations: every lane gives at most 32 bytes and waits for the others; then each may read what any lane gave, until
 // its own next operation.
 void warp_publish(const void *mine, int bytes);
 const void *warp_peek(int lane);
 
+// All blocks of a launch, one after another. False: threads wait for others that never come, or the launch asks for too much.
+bool run_blocks(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body);
 int launch(dim3 grid, dim3 block, size_t shared_bytes, struct stream *stream, std::function<void()> body);
 
 } // namespace rti_emulation
@@ -73,6 +76,7 @@ int launch(dim3 grid, dim3 block, size_t shared_bytes, struct stream *stream, st
 #define RTI_SHARED(type, name) type *name = (type *)rti_emulation::current.shared
 
 static inline void __syncthreads(void) { rti_emulation::barrier(); }
+static inline int __syncthreads_or(int vote) { return rti_emulation::barrier_or(vote); }
 
 template <typename T> static inline T __shfl_xor_sync(unsigned, T value, int lane_mask)
 {

@@ -21,6 +21,8 @@ typedef enum rti_emulated_call {
 typedef struct rti_emulation_faults {
     // The next `count` allocations succeed, then they fail; -1: none fails.
     void (*fail_allocations_after)(int64_t count);
+    // Of the next 64 allocations those whose bits are set fail, the next one's being the lowest.
+    void (*fail_these_allocations)(uint64_t bits);
     // After `count` further calls every call fails as if the device were lost; -1: it is there (again).
     void (*lose_device_after)(int64_t count);
     // While held, streams only note what they are given; letting go runs it.

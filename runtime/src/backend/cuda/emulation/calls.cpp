@@ -1,3 +1,4 @@
+// The runtime's and the driver's calls: memory, streams, events, graphs, and what can go wrong with them.
 // SPDX-License-Identifier: MIT
 #include "backend/cuda/emulation/emulation.h"
 #include "backend/cuda/context.cuh"
@@ -9,220 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 #include <vector>
-#if !defined(__x86_64__)
-#include <ucontext.h>
-#endif
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
 
 namespace rti_emulation {
-
-thread_local thread_state current;
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Changing stacks: a few registers, where the C library's swapcontext asks the kernel for the signal mask each time
-// ---------------------------------------------------------------------------------------------------------------------
-
-#if defined(__x86_64__)
-typedef void *machine_context; // its stack pointer; what the callee must keep lies on the stack
-extern "C" void rti_emulation_switch(void **from, void *to);
-__asm__(".text\n"
-        ".type rti_emulation_switch, @function\n"
-        "rti_emulation_switch:\n"
-        "    pushq %rbp\n    pushq %rbx\n    pushq %r12\n    pushq %r13\n    pushq %r14\n    pushq %r15\n"
-        "    movq %rsp, (%rdi)\n"
-        "    movq %rsi, %rsp\n"
-        "    popq %r15\n    popq %r14\n    popq %r13\n    popq %r12\n    popq %rbx\n    popq %rbp\n"
-        "    ret\n"
-        ".size rti_emulation_switch, .-rti_emulation_switch\n");
-static void switch_context(machine_context *from, machine_context *to) { rti_emulation_switch(from, *to); }
-static void begin_context(machine_context *context, uint8_t *stack, size_t bytes, void (*entry)(void))
-{
-    void **top = (void **)(stack + bytes) - 2; // the ABI wants 16-byte alignment less 8 at entry
-    top[0] = (void *)entry;
-    top[1] = NULL;
-    *context = top - 6;
-}
-#else
-typedef ucontext_t machine_context;
-static void switch_context(machine_context *from, machine_context *to) { swapcontext(from, to); }
-static void begin_context(machine_context *context, uint8_t *stack, size_t bytes, void (*entry)(void))
-{
-    getcontext(context);
-    context->uc_stack.ss_sp = stack;
-    context->uc_stack.ss_size = bytes;
-    context->uc_link = NULL;
-    makecontext(context, entry, 0);
-}
-#endif
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Fibers: the threads of the block that runs
-// ---------------------------------------------------------------------------------------------------------------------
-
-enum fiber_state { RUNNABLE, AT_BARRIER, AT_WARP, FINISHED };
-static const size_t stack_bytes = 64 * 1024;
-static const int most_threads = 1024;
-
-struct fiber {
-    machine_context context;
-    fiber_state state;
-    thread_state identity;
-    uint8_t given[2][32]; // what it handed to its warp; two, so that a quick lane cannot overwrite what a slow one still reads
-    int round;            // warp operations so far
-};
-
-struct block_runner {
-    fiber *fibers;
-    uint8_t *stacks;
-    machine_context scheduler;
-    int count, running;
-    const std::function<void()> *body;
-    void *scheduler_fake_stack;
-    const void *scheduler_stack;
-    size_t scheduler_stack_bytes;
-};
-static thread_local block_runner runner;
-
-static void leave(fiber *f, bool for_good)
-{
-#if SANITIZED
-    void *fake = NULL;
-    __sanitizer_start_switch_fiber(for_good ? NULL : &fake, runner.scheduler_stack, runner.scheduler_stack_bytes);
-#endif
-    switch_context(&f->context, &runner.scheduler);
-#if SANITIZED
-    __sanitizer_finish_switch_fiber(fake, &runner.scheduler_stack, &runner.scheduler_stack_bytes);
-#endif
-    (void)for_good;
-}
-
-static void fiber_main(void)
-{
-#if SANITIZED
-    __sanitizer_finish_switch_fiber(NULL, &runner.scheduler_stack, &runner.scheduler_stack_bytes);
-#endif
-    (*runner.body)();
-    fiber *f = &runner.fibers[runner.running];
-    f->state = FINISHED;
-    leave(f, true);
-}
-
-static void resume(int index)
-{
-    fiber *f = &runner.fibers[index];
-    runner.running = index;
-    current = f->identity;
-#if SANITIZED
-    __sanitizer_start_switch_fiber(&runner.scheduler_fake_stack, runner.stacks + (size_t)index * stack_bytes, stack_bytes);
-#endif
-    switch_context(&runner.scheduler, &f->context);
-#if SANITIZED
-    __sanitizer_finish_switch_fiber(runner.scheduler_fake_stack, NULL, NULL);
-#endif
-}
-
-static void wait_as(fiber_state state)
-{
-    fiber *f = &runner.fibers[runner.running];
-    f->state = state;
-    leave(f, false);
-    current = f->identity;
-}
-
-void barrier(void)
-{
-    wait_as(AT_BARRIER);
-}
-
-void warp_publish(const void *mine, int bytes)
-{
-    fiber *f = &runner.fibers[runner.running];
-    memcpy(f->given[f->round++ & 1], mine, (size_t)bytes);
-    wait_as(AT_WARP);
-}
-
-const void *warp_peek(int lane)
-{
-    int index = runner.running, other = (index & ~31) + lane;
-    const fiber *f = &runner.fibers[other < runner.count ? other : index];
-    return f->given[(runner.fibers[index].round - 1) & 1];
-}
-
-// Releases the lanes of a warp once all that still live wait for each other.
-static bool release_warp(int first)
-{
-    int last = first + 32 < runner.count ? first + 32 : runner.count;
-    int waiting = 0;
-    for (int i = first; i < last; i++) {
-        if (runner.fibers[i].state == FINISHED) continue;
-        if (runner.fibers[i].state != AT_WARP) return false;
-        waiting++;
-    }
-    for (int i = first; i < last; i++)
-        if (runner.fibers[i].state == AT_WARP) runner.fibers[i].state = RUNNABLE;
-    return waiting > 0;
-}
-
-static bool release_block(void)
-{
-    int waiting = 0;
-    for (int i = 0; i < runner.count; i++) {
-        if (runner.fibers[i].state == FINISHED) continue;
-        if (runner.fibers[i].state != AT_BARRIER) return false;
-        waiting++;
-    }
-    for (int i = 0; i < runner.count; i++)
-        if (runner.fibers[i].state == AT_BARRIER) runner.fibers[i].state = RUNNABLE;
-    return waiting > 0;
-}
-
-// False: threads wait for others that never come.
-static bool run_block(void)
-{
-    for (;;) {
-        bool moved = false, all_finished = true;
-        for (int first = 0; first < runner.count; first += 32) {
-            for (int i = first; i < first + 32 && i < runner.count; i++) {
-                if (runner.fibers[i].state == RUNNABLE) {
-                    resume(i);
-                    moved = true;
-                }
-                all_finished = all_finished && runner.fibers[i].state == FINISHED;
-            }
-            if (release_warp(first)) moved = true;
-        }
-        if (all_finished) return true;
-        if (release_block()) moved = true;
-        if (!moved) return false;
-    }
-}
-
-__attribute__((noinline)) static void prepare_fiber(fiber *f, uint8_t *stack, const thread_state &identity)
-{
-    f->identity = identity;
-    f->state = RUNNABLE;
-    f->round = 0;
-#if SANITIZED
-    __asan_unpoison_memory_region(stack + stack_bytes - 4096, 4096); // of a thread that ended here, whose last frames never returned
-#endif
-    begin_context(&f->context, stack, stack_bytes, fiber_main);
-}
-
-static void prepare_fibers(dim3 grid, dim3 block, uint3 block_index, uint8_t *shared)
-{
-    for (int i = 0; i < runner.count; i++) {
-        unsigned n = (unsigned)i;
-        uint3 thread = {n % block.x, n / block.x % block.y, n / (block.x * block.y)};
-        prepare_fiber(&runner.fibers[i], runner.stacks + (size_t)i * stack_bytes, thread_state{thread, block_index, block, grid, shared});
-    }
-}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Streams, graphs, launches
@@ -238,6 +27,7 @@ struct stream {
 static thread_local cudaError_t last_error = cudaSuccess;
 static bool held = false;
 static int64_t allocations_left = -1, calls_left = -1;
+static uint64_t allocations_to_fail;
 static int64_t calls[RTI_EMULATED_CALL_COUNT], objects;
 static std::map<void *, size_t> device_memory;
 static std::vector<stream *> streams;
@@ -258,7 +48,12 @@ static cudaError_t enter(rti_emulated_call kind, bool needs_context = true)
         allocations_left = 0;
         return last_error = cudaErrorMemoryAllocation;
     }
-    if (kind == RTI_EMULATED_ALLOCATING) objects++;
+    if (kind == RTI_EMULATED_ALLOCATING) {
+        bool fails = allocations_to_fail & 1;
+        allocations_to_fail >>= 1;
+        if (fails) return last_error = cudaErrorMemoryAllocation;
+        objects++;
+    }
     return cudaSuccess;
 }
 
@@ -266,34 +61,6 @@ static void leave_object(void)
 {
     std::lock_guard<std::recursive_mutex> guard(lock);
     objects--;
-}
-
-static int run_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body)
-{
-    int count = (int)(block.x * block.y * block.z);
-    if (count < 1 || count > most_threads || shared_bytes > 227 * 1024) return last_error = cudaErrorLaunchFailure;
-    std::vector<fiber> fibers((size_t)count);
-    uint8_t *stacks = (uint8_t *)malloc((size_t)count * stack_bytes);
-    // Exactly as many bytes as were asked for, so that reading past them is caught.
-    uint8_t *shared = (uint8_t *)aligned_alloc(16, (shared_bytes + 15) / 16 * 16 + 16);
-    block_runner outer = runner;
-    runner = block_runner{};
-    runner.fibers = fibers.data();
-    runner.stacks = stacks;
-    runner.count = count;
-    runner.body = &body;
-    bool met = true;
-    for (unsigned z = 0; z < grid.z && met; z++)
-        for (unsigned y = 0; y < grid.y && met; y++)
-            for (unsigned x = 0; x < grid.x && met; x++) {
-                memset(shared, 0xcd, shared_bytes); // never zero by luck
-                prepare_fibers(grid, block, uint3{x, y, z}, shared);
-                met = run_block();
-            }
-    runner = outer;
-    free(stacks);
-    free(shared);
-    return met ? cudaSuccess : last_error = cudaErrorLaunchFailure; // a launch that succeeds clears no earlier error
 }
 
 // Work for a stream: noted in a graph or for later, or done now.
@@ -322,7 +89,9 @@ static void drain(stream *s)
 int launch(dim3 grid, dim3 block, size_t shared_bytes, stream *s, std::function<void()> body)
 {
     cudaError_t error = enter(RTI_EMULATED_LAUNCHING);
-    return error != cudaSuccess ? error : submit(s, [=]() { return run_launch(grid, block, shared_bytes, body); });
+    if (error != cudaSuccess) return error;
+    // A launch that succeeds clears no earlier error.
+    return submit(s, [=]() { return run_blocks(grid, block, shared_bytes, body) ? cudaSuccess : last_error = cudaErrorLaunchFailure; });
 }
 
 } // namespace rti_emulation
@@ -599,6 +368,7 @@ const rti_cuda_driver *rti_cuda_driver_get(void)
 // ---------------------------------------------------------------------------------------------------------------------
 
 static void fail_allocations_after(int64_t count) { allocations_left = count; }
+static void fail_these_allocations(uint64_t bits) { allocations_to_fail = bits; }
 static void lose_device_after(int64_t count) { calls_left = count < 0 ? -1 : count + 1; }
 static int64_t count_calls(rti_emulated_call kind) { return calls[kind]; }
 static int64_t count_objects(void) { return objects; }
@@ -622,7 +392,7 @@ static uint64_t count_bytes(void)
 
 extern "C" __attribute__((visibility("default"))) const rti_emulation_faults *rti_emulation_faults_get(void)
 {
-    static const rti_emulation_faults table = {fail_allocations_after, lose_device_after, hold_streams, count_calls, count_objects, count_bytes,
+    static const rti_emulation_faults table = {fail_allocations_after, fail_these_allocations, lose_device_after, hold_streams, count_calls, count_objects, count_bytes,
                                                count_contexts};
     return &table;
 }

@@ -14,6 +14,7 @@ static const double LEAST_JUDGED_NS = 100e3; // an error of a shorter slice coun
 static const double MOST_LOCKED_NS = 1e6;
 static const double LEAST_SLICE_NS = 6e3; // below, beginning a slice takes as long as what it does
 static const uint32_t MOST_CUT_US = 2000;
+enum { PARTS_A_SLICE = 16 };
 static const double FIRST_RESERVE_NS = 60e3; // until the machine has shown what it does
 
 // Of the time that turns in focus take this share goes to all others, a slice at a time: a focus that never ends must not
@@ -315,7 +316,9 @@ static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
         r->world->scheduler.refused = true;
         return false;
     }
-    rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost };
+    // What is queued on a device is followed by nothing in the same update: it may be a whole pass.
+    rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost,
+                             .max_parts = r->world->scheduler.queues ? RT_SLICE_MAX_PARTS : PARTS_A_SLICE };
     if (left > 0)
         limit.budget_ns = (uint32_t)RPI_MIN(slice_budget(r, left), 4e9);
     rt_result result = rt_pass_plan(pass->pass, &limit, &pass->slice);

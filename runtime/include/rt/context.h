@@ -172,7 +172,7 @@ typedef struct rt_part {
     uint32_t measured_ns;  // what it took (set by rt_pass_run; by rt_pass_poll on a GPU, shared out over the parts)
 } rt_part;
 
-#define RT_SLICE_MAX_PARTS 16
+#define RT_SLICE_MAX_PARTS 256 // of a layer five: what a device is given at once
 
 // The unit of time: never interrupted once it runs.
 typedef struct rt_slice {

@@ -90,6 +90,14 @@ for _, pattern in ipairs { "unit/*.c", "scenarios/*.c" } do
     end
 end
 
+-- Measurements of what lies behind the public headers: built with the rest, run by hand.
+for _, file in ipairs(sorted_files("bench/*.c")) do
+    repartee_project(path.getbasename(file), "ConsoleApp")
+        targetdir(path.join(root, "build/%{cfg.buildcfg}/bench"))
+        files { file }
+        uses_layers_of { file }
+end
+
 -- Fuzz targets: libFuzzer drives them in the fuzz configuration; elsewhere they replay the files they are given.
 for _, file in ipairs(sorted_files("fuzz/fuzz_*.c")) do
     repartee_project(path.getbasename(file), "ConsoleApp")

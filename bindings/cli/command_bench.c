@@ -16,6 +16,7 @@ static const struct {
     const char *about;
 } benches[] = {
     {"model", command_bench_model, "tokens a second: prompts and replies, alone and behind a long context"},
+    {"memory", command_bench_memory, "the share of the memory's read bandwidth that decoding reaches"},
     {"frame", command_bench_frame, "what characters take of a game's frames"},
     {"slices", command_bench_slices, "what small budgets cost, and how well slices are predicted"},
     {"focus", command_bench_focus, "how soon the first word comes, alone and in a crowd"},

@@ -29,29 +29,6 @@ static rt_token token_at(const model_bench *b, int64_t i)
     return (rt_token)((uint64_t)(i + 1) * 7919 % (uint64_t)b->vocabulary);
 }
 
-// Runs one pass whole and makes it part of its sequences.
-static bool evaluate(model_bench *b, const rt_row *rows, int32_t count)
-{
-    rt_pass *pass;
-    if (rt_pass_begin(b->context, rows, count, &pass) != RT_OK)
-        return false;
-    while (!rt_pass_is_done(pass)) {
-        rt_slice slice;
-        const rt_slice_limit limit = {0};
-        bool idle = false;
-        if (rt_pass_plan(pass, &limit, &slice) != RT_OK || rt_pass_run(pass, &slice) != RT_OK) {
-            rt_pass_abandon(pass);
-            return false;
-        }
-        while (!idle)
-            if (rt_pass_poll(pass, &slice, &idle) != RT_OK) {
-                rt_pass_abandon(pass);
-                return false;
-            }
-    }
-    return rt_pass_commit(pass) == RT_OK;
-}
-
 static bool run_prompt(model_bench *b, rt_sequence sequence, int32_t count)
 {
     rt_row rows[PROMPT_ROWS];
@@ -59,7 +36,7 @@ static bool run_prompt(model_bench *b, rt_sequence sequence, int32_t count)
         int32_t now = count - done < PROMPT_ROWS ? count - done : PROMPT_ROWS;
         for (int32_t i = 0; i < now; i++)
             rows[i] = (rt_row){.sequence = sequence, .token = token_at(b, done + i), .wants_logits = done + i == count - 1};
-        if (!evaluate(b, rows, now))
+        if (rt_context_evaluate(b->context, rows, now, NULL) != RT_OK)
             return false;
     }
     return true;
@@ -71,7 +48,7 @@ static bool run_decode(model_bench *b, const rt_sequence *sequences, int32_t bat
     for (int32_t step = 0; step < steps; step++) {
         for (int32_t i = 0; i < batch; i++)
             rows[i] = (rt_row){.sequence = sequences[i], .token = token_at(b, step * 31 + i), .wants_logits = true};
-        if (!evaluate(b, rows, batch))
+        if (rt_context_evaluate(b->context, rows, batch, NULL) != RT_OK)
             return false;
     }
     return true;

@@ -13,6 +13,7 @@ int command_sample(int argc, char **argv);
 int command_call(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_bench_model(int argc, char **argv);
+int command_bench_memory(int argc, char **argv);
 int command_bench_frame(int argc, char **argv);
 int command_bench_slices(int argc, char **argv);
 int command_bench_focus(int argc, char **argv);

@@ -37,7 +37,7 @@ typedef enum rti_bits {
     RTI_BITS_6,     // the same and two vectors of upper bit pairs: pair i of vector 0 to quad i, of vector 1 to quad i + 4
     RTI_BITS_8,     // 8 vectors
     RTI_BITS_TABLE, // like 4, an index into 16 values
-    RTI_BITS_FLOAT, // 32 columns of 16 values each: F32, F16, BF16 or F8
+    RTI_BITS_FLOAT, // 32 columns of 16 values each: F32, F16 or BF16; F8: 16 pairs of columns, a pair of each row in 16 bits
 } rti_bits;
 
 // How scales are held, in a header before the blocks that share it.

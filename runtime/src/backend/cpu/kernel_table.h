@@ -1,6 +1,7 @@
 // backend/cpu/kernel_table.h - the kernels of the instruction set this file is compiled for, as a table. Include once a file.
 // SPDX-License-Identifier: MIT
 #include "backend/cpu/kernel_attention.h"
+#include "backend/cpu/kernel_float.h"
 #include "backend/cpu/kernel_matrix.h"
 #include "backend/cpu/kernel_rows.h"
 

@@ -59,11 +59,11 @@ ALWAYS_INLINE void vf_to_half(void *p, vf a) {
 ALWAYS_INLINE vf vf_from_bfloat(const void *p) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
 }
-ALWAYS_INLINE vf vf_from_f8(const void *p) { // E4M3: the bits of a half that is 2^8 too small
-    __m256i w = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p));
-    __m256i h = _mm256_or_si256(_mm256_slli_epi16(_mm256_and_si256(w, _mm256_set1_epi16(0x80)), 8),
-                                _mm256_slli_epi16(_mm256_and_si256(w, _mm256_set1_epi16(0x7f)), 7));
-    return _mm512_mul_ps(_mm512_cvtph_ps(h), _mm512_set1_ps(256.0f));
+// Pairs of E4M3, each as the half with its bits, 2^8 too small (exact): the sign twice, then one of them dropped.
+ALWAYS_INLINE void vf_pair_from_f8(const void *p, vf *first, vf *second) {
+    const __m256i v = _mm256_loadu_si256((const __m256i *)p), keep = _mm256_set1_epi16((short)0xbf80);
+    *first = _mm512_cvtph_ps(_mm256_and_si256(_mm256_srai_epi16(_mm256_slli_epi16(v, 8), 1), keep));
+    *second = _mm512_cvtph_ps(_mm256_and_si256(_mm256_srai_epi16(v, 1), keep));
 }
 ALWAYS_INLINE vf vf_from_u8(const void *p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
@@ -120,11 +120,10 @@ ALWAYS_INLINE void vf_to_half(void *p, vf a) {
 ALWAYS_INLINE vf vf_from_bfloat(const void *p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
 }
-ALWAYS_INLINE vf vf_from_f8(const void *p) {
-    __m128i w = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i *)p));
-    __m128i h = _mm_or_si128(_mm_slli_epi16(_mm_and_si128(w, _mm_set1_epi16(0x80)), 8),
-                             _mm_slli_epi16(_mm_and_si128(w, _mm_set1_epi16(0x7f)), 7));
-    return _mm256_mul_ps(_mm256_cvtph_ps(h), _mm256_set1_ps(256.0f));
+ALWAYS_INLINE void vf_pair_from_f8(const void *p, vf *first, vf *second) {
+    const __m128i v = _mm_loadu_si128((const __m128i *)p), keep = _mm_set1_epi16((short)0xbf80);
+    *first = _mm256_cvtph_ps(_mm_and_si128(_mm_srai_epi16(_mm_slli_epi16(v, 8), 1), keep));
+    *second = _mm256_cvtph_ps(_mm_and_si128(_mm_srai_epi16(v, 1), keep));
 }
 ALWAYS_INLINE vf vf_from_u8(const void *p) {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
@@ -221,11 +220,10 @@ ALWAYS_INLINE vf vf_from_bfloat(const void *p) {
     EACH(r.f, rti_bfloat_to_float(h[n_]))
     return r;
 }
-ALWAYS_INLINE vf vf_from_f8(const void *p) {
+ALWAYS_INLINE void vf_pair_from_f8(const void *p, vf *first, vf *second) {
     const uint8_t *b = (const uint8_t *)p;
-    vf r;
-    EACH(r.f, rti_half_to_float((uint16_t)((b[n_] & 0x80) << 8 | (b[n_] & 0x7f) << 7)) * 256.0f)
-    return r;
+    EACH(first->f, rti_half_to_float((uint16_t)((b[2 * n_] & 0x80) << 8 | (b[2 * n_] & 0x7f) << 7)))
+    EACH(second->f, rti_half_to_float((uint16_t)((b[2 * n_ + 1] & 0x80) << 8 | (b[2 * n_ + 1] & 0x7f) << 7)))
 }
 ALWAYS_INLINE vf vf_from_u8(const void *p) { vf r; EACH(r.f, (float)((const uint8_t *)p)[n_]) return r; }
 ALWAYS_INLINE vf vf_from_s8(const void *p) { vf r; EACH(r.f, (float)((const int8_t *)p)[n_]) return r; }

@@ -320,7 +320,6 @@ static void pack_integer_panel(const rti_packed *packed, const rti_matrix *matri
             memcpy(out + (size_t)first * RTI_PANEL_ROWS * sizeof(element), turned, (size_t)count * RTI_PANEL_ROWS * sizeof(element)); \
         }                                                                                                               \
     }
-DEFINE_TURN(turn_bytes, uint8_t)
 DEFINE_TURN(turn_halves, uint16_t)
 DEFINE_TURN(turn_words, uint32_t)
 
@@ -334,6 +333,15 @@ static bool are_numbers(const uint8_t *in, size_t count)
     return !(found & 0x80);
 }
 
+// Two columns of FP8 lie in 16 bits, the lower in the lower byte: half the shuffling when they are read.
+static void pack_f8_panel(uint8_t *out, const uint8_t *in, size_t row_bytes, int rows, int32_t columns)
+{
+    turn_halves(out, in, row_bytes, rows, columns / 2);
+    for (int lane = 0; lane < rows && columns % 2 != 0; lane++) {
+        out[(columns - 1) * RTI_PANEL_ROWS + 2 * lane] = in[(size_t)lane * row_bytes + (size_t)columns - 1];
+    }
+}
+
 static bool pack_float_panel(const rti_packed *packed, const rti_matrix *matrix, int32_t panel)
 {
     const rti_type_info *info = rti_type_find((uint32_t)matrix->type);
@@ -341,10 +349,10 @@ static bool pack_float_panel(const rti_packed *packed, const rti_matrix *matrix,
     const int rows = RTI_MIN(RTI_PANEL_ROWS, matrix->rows - panel * RTI_PANEL_ROWS);
     const uint8_t *in = (const uint8_t *)matrix->data + (size_t)panel * RTI_PANEL_ROWS * row_bytes;
     uint8_t *out = packed->data + (size_t)panel * packed->panel_bytes;
-    const size_t used = (size_t)matrix->columns * RTI_PANEL_ROWS * (size_t)info->block_bytes;
+    const size_t used = (size_t)(matrix->columns / 2 * 2) * RTI_PANEL_ROWS * (size_t)info->block_bytes;
     memset(out + used, 0, packed->panel_bytes - used);
     switch (info->block_bytes) {
-    case 1: turn_bytes(out, in, row_bytes, rows, matrix->columns); break;
+    case 1: pack_f8_panel(out, in, row_bytes, rows, matrix->columns); break;
     case 2: turn_halves(out, in, row_bytes, rows, matrix->columns); break;
     default: turn_words(out, in, row_bytes, rows, matrix->columns); break;
     }

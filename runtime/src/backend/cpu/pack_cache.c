@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CACHE_MAGIC 0x314b43415050524eu // changes with the layout of panels
+#define CACHE_MAGIC 0x324b43415050524eu // changes with the layout of panels
 #define PATH_SIZE 4096
 
 typedef struct cache_header {

@@ -153,7 +153,7 @@ static const synthetic_def traits[] = {
      false, false, false, 0, 0, 0, 1},
     {RTI_TYPE_Q8_0, RTI_TYPE_F16, 160, 4, 1, 48, 352, 77, RTI_NORM_RMS, RTI_ACTIVATION_GELU_TANH, RTI_ROPE_HALVES, 48, false, false,
      true, true, false, 20, 5.0f, 3.0f, 12.5f},
-    {RTI_TYPE_F8_E4M3, RTI_TYPE_BF16, 120, 3, 3, 32, 200, 50, RTI_NORM_RMS, RTI_ACTIVATION_SILU, RTI_ROPE_NEIGHBOURS, 32, false, true,
+    {RTI_TYPE_F8_E4M3, RTI_TYPE_BF16, 120, 3, 3, 32, 201, 50, RTI_NORM_RMS, RTI_ACTIVATION_SILU, RTI_ROPE_NEIGHBOURS, 32, false, true,
      true, false, true, 7, 0, 0, 1},
     {RTI_TYPE_Q5_K, RTI_TYPE_Q6_K, 256, 8, 2, 32, 768, 100, RTI_NORM_RMS, RTI_ACTIVATION_SILU, RTI_ROPE_NEIGHBOURS, 16, true, false,
      false, false, false, 0, 0, 0, 1},

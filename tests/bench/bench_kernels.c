@@ -78,31 +78,31 @@ static void read_all(void *context)
 #if defined(__x86_64__)
 // The widest byte product of each instruction set, and its fused multiply-add, with nothing else to do. The empty assembly
 // keeps a compiler from doing them once.
-#define PRODUCT_LOOP(name, isa, vector, register, step)                  \
-    __attribute__((target(isa))) static void name(void *unused)          \
-    {                                                                    \
-        vector sum[CHAINS], bytes = {0};                                 \
-        (void)unused;                                                    \
-        EVERY_CHAIN                                                      \
-        for (int i = 0; i < CHAINS; i++)                                 \
-            sum[i] = bytes;                                              \
-        for (int n = 0; n < PRODUCT_ROUNDS / CHAINS; n++) {              \
-            EVERY_CHAIN                                                  \
-            for (int i = 0; i < CHAINS; i++) {                           \
-                __asm__ volatile("" : "+" register(sum[i]), "+" register(bytes)); \
-                sum[i] = step;                                           \
-            }                                                            \
-        }                                                                \
-        EVERY_CHAIN                                                      \
-        for (int i = 0; i < CHAINS; i++)                                 \
-            __asm__ volatile("" : : register(sum[i]));                   \
+#define PRODUCT_LOOP(name, isa, vector, constraint, step)                                     \
+    __attribute__((target(isa))) static void name(void *unused)                               \
+    {                                                                                         \
+        vector sum[CHAINS], factor = {0};                                                     \
+        (void)unused;                                                                         \
+        EVERY_CHAIN                                                                           \
+        for (int i = 0; i < CHAINS; i++)                                                      \
+            sum[i] = factor;                                                                  \
+        for (int n = 0; n < PRODUCT_ROUNDS / CHAINS; n++) {                                   \
+            EVERY_CHAIN                                                                       \
+            for (int i = 0; i < CHAINS; i++) {                                                \
+                __asm__ volatile("" : "+" constraint(sum[i]), "+" constraint(factor));        \
+                sum[i] = step;                                                                \
+            }                                                                                 \
+        }                                                                                     \
+        EVERY_CHAIN                                                                           \
+        for (int i = 0; i < CHAINS; i++)                                                      \
+            __asm__ volatile("" : : constraint(sum[i]));                                      \
     }
-PRODUCT_LOOP(products_avx512, "avx512f,avx512vnni", __m512i, "v", _mm512_dpbusd_epi32(sum[i], bytes, bytes))
-PRODUCT_LOOP(products_avxvnni, "avxvnni", __m256i, "x", _mm256_dpbusd_avx_epi32(sum[i], bytes, bytes))
+PRODUCT_LOOP(products_avx512, "avx512f,avx512vnni", __m512i, "v", _mm512_dpbusd_epi32(sum[i], factor, factor))
+PRODUCT_LOOP(products_avxvnni, "avxvnni", __m256i, "x", _mm256_dpbusd_avx_epi32(sum[i], factor, factor))
 // Without byte products of 32 bits: pairs of 16 bits, added up, as the kernels for 4 and 5 bits have it.
-PRODUCT_LOOP(products_avx2, "avx2", __m256i, "x", _mm256_add_epi16(sum[i], _mm256_maddubs_epi16(bytes, bytes)))
-PRODUCT_LOOP(floats_avx512, "avx512f", __m512, "v", _mm512_fmadd_ps(bytes, bytes, sum[i]))
-PRODUCT_LOOP(floats_avx2, "avx2,fma", __m256, "x", _mm256_fmadd_ps(bytes, bytes, sum[i]))
+PRODUCT_LOOP(products_avx2, "avx2", __m256i, "x", _mm256_add_epi16(sum[i], _mm256_maddubs_epi16(factor, factor)))
+PRODUCT_LOOP(floats_avx512, "avx512f", __m512, "v", _mm512_fmadd_ps(factor, factor, sum[i]))
+PRODUCT_LOOP(floats_avx2, "avx2,fma", __m256, "x", _mm256_fmadd_ps(factor, factor, sum[i]))
 #endif
 
 // G products a second of the widest instruction: of bytes, or of floats.
@@ -180,8 +180,8 @@ static void print_matrix_row(workload *w, const rti_form *form, double peaks[2])
     const double fine = multiply_speed(w, form, 1, false) * bytes / products_of(w);
     w->planes = 1;
     const double peak = peaks[w->is_float];
-    printf("| %s | %.1f | %.1f | %.1f | %.0f %% | %.0f %% |", rti_type_find((uint32_t)form->type)->name, bytes * 32 / (double)(w->matrix.rows) / COLUMNS,
-           one, moved, 100 * moved / read, 100 * fine / read);
+    printf("| %s | %.1f |", rti_type_find((uint32_t)form->type)->name, bytes * 32 / (double)(w->matrix.rows) / COLUMNS);
+    printf(" %.1f | %.1f | %.0f %% | %.0f %% |", one, moved, 100 * moved / read, 100 * fine / read);
     printf(" %.0f |", multiply_speed(w, form, 8, false));
     static const int32_t resident[] = {1, 8, MOST_ROWS};
     for (size_t i = 0; i < RTI_COUNT(resident); i++) {
@@ -290,8 +290,8 @@ static void tables(const rti_kernels *kernels, uint8_t *memory, uint8_t *scratch
     activations_create(&arena, kernels, &w.activations);
     double peaks[2] = {product_peak(kernels, true), product_peak(kernels, false)};
     printf("\n%s: at most %.0f G products of bytes and %.0f G of floats a second.\n\n", kernels->name, peaks[0], peaks[1]);
-    printf("| type | bytes for 32 | 1 row: G products/s | GB/s | of reading | with 16 bits | 8 rows | in cache: 1 row | 8 rows (of the most) | %d rows (of the most) |\n",
-           MOST_ROWS);
+    printf("| type | bytes for 32 | 1 row: G products/s | GB/s | of reading | with 16 bits | 8 rows | in cache: 1 row |"
+           " 8 rows (of the most) | %d rows (of the most) |\n", MOST_ROWS);
     printf("|---|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < RTI_COUNT(types); i++)
         print_matrix_row(&w, rti_form_find(types[i]), peaks);

@@ -40,7 +40,7 @@ static void expect_schema(const char *schema, rt_result expected, const char *wo
 static void refusals_name_keyword_and_place(void **state)
 {
     (void)state;
-    expect_schema("{\"properties\":{\"a/b\":{\"unevaluatedProperties\":false}}}", RT_ERROR_UNSUPPORTED, "/properties/a~1b/unevaluatedProperties");
+    expect_schema("{\"properties\":{\"a/b\":{\"not\":{\"propertyNames\":{\"maxLength\":1}}}}}", RT_ERROR_UNSUPPORTED, "/properties/a~1b/not/propertyNames");
     expect_schema("{\"items\":{\"pattern\":\"(a)\\\\1\"}}", RT_ERROR_UNSUPPORTED, "/items/pattern");
     expect_schema("{\"items\":{\"pattern\":\"a\\\\b\"}}", RT_ERROR_UNSUPPORTED, "word boundary");
     expect_schema("{\"pattern\":\"(?<=a)b\"}", RT_ERROR_UNSUPPORTED, "look-behind");

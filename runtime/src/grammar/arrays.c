@@ -4,8 +4,9 @@
 
 #include <string.h>
 
-enum { MINIMUM, MAXIMUM, AT, FROM, CONTAINS, EXISTS, UNIQUE }; // a: count or index or atom
-enum { MAX_PREFIX = 4096, MAX_VARIANTS_PREFIX = 256 };
+// a: count or index or atom. ANY_FROM: b is a list of atoms; each item from there on is as one of them.
+enum { MINIMUM, MAXIMUM, AT, FROM, CONTAINS, EXISTS, UNIQUE, ANY_FROM };
+enum { MAX_PREFIX = 4096, MAX_VARIANTS_PREFIX = 256, MAX_CHOICES = 64 };
 
 static bool consistent(rti_compiler *c, const rti_case *x)
 {
@@ -59,11 +60,6 @@ static bool never(rti_compiler *c, uint32_t place)
     return c->json.values[place].kind == RTI_JSON_FALSE;
 }
 
-static bool always(rti_compiler *c, uint32_t place)
-{
-    return c->json.values[place].kind == RTI_JSON_TRUE || (c->json.values[place].kind == RTI_JSON_OBJECT && c->json.values[place].count == 0);
-}
-
 static void add_items(terms *t, const rti_schema *s)
 {
     rti_compiler *c = t->c;
@@ -81,7 +77,7 @@ static void add_items(terms *t, const rti_schema *s)
     if (prefix != RTI_JSON_NONE) {
         if (c->json.values[prefix].count > MAX_PREFIX) rti_refuse(c, RT_ERROR_TOO_LARGE, prefix, "more than %d items", MAX_PREFIX);
         for (uint32_t i = c->json.values[prefix].first; i != RTI_JSON_NONE; i = c->json.values[i].next, count++) {
-            if (always(c, i)) continue;
+            if (rti_is_always(c, i)) continue;
             rti_atom atom = rti_atom_make(i, t->denied);
             if (t->denied) {
                 add_denied(t, (rti_term[]){ { MINIMUM, count + 1, 0, 0 }, { AT, count, atom, 0 } }, 2);
@@ -90,7 +86,7 @@ static void add_items(terms *t, const rti_schema *s)
             }
         }
     }
-    if (rest == RTI_JSON_NONE || always(c, rest)) return;
+    if (rest == RTI_JSON_NONE || rti_is_always(c, rest)) return;
     if (never(c, rest)) {
         if (t->denied) {
             add_denied(t, &(rti_term){ MINIMUM, count + 1, 0, 0 }, 1);
@@ -202,6 +198,42 @@ static bool disjoint(rti_compiler *c, rti_set x, rti_set y)
     return true;
 }
 
+// How many of the first items a schema evaluates; *rest: the others as well.
+static uint32_t evaluated_items(rti_compiler *c, const rti_schema *s, bool *rest)
+{
+    uint32_t count = 0;
+    if (rti_schema_has(s, RTI_KEYWORD_prefix_items)) count = c->json.values[s->at[RTI_KEYWORD_prefix_items]].count;
+    if (!rti_schema_has(s, RTI_KEYWORD_items)) return count;
+    bool list = c->json.values[s->at[RTI_KEYWORD_items]].kind == RTI_JSON_ARRAY;
+    *rest |= !list || rti_schema_has(s, RTI_KEYWORD_additional_items);
+    return list ? c->json.values[s->at[RTI_KEYWORD_items]].count : count;
+}
+
+rti_set rti_array_unevaluated(rti_compiler *c, uint32_t place, const uint32_t *places, uint32_t count, bool denied)
+{
+    uint32_t prefix = 0;
+    bool rest = false;
+    rti_atom_list either_of = { 0 };
+    if (!never(c, place)) rti_atom_push(c, &either_of, rti_atom_make(place, false));
+    for (uint32_t i = 0; i < count; i++) {
+        const rti_schema *s = rti_schema_at(c, places[i]);
+        prefix = RTI_MAX(prefix, evaluated_items(c, s, &rest));
+        if (!rti_schema_has(s, RTI_KEYWORD_contains) || c->draft == 2019) continue; // where contains evaluates nothing
+        if (denied) rti_refuse(c, RT_ERROR_UNSUPPORTED, place, "denied (by not, if or oneOf) beside contains");
+        rti_atom_push(c, &either_of, rti_atom_make(s->at[RTI_KEYWORD_contains], false));
+    }
+    if (rest) return denied ? NULL : all(c);
+    rti_term term = { ANY_FROM, prefix, rti_list_of(c, either_of.items, either_of.count), 0 };
+    if (denied) {
+        term = never(c, place) ? (rti_term){ MINIMUM, prefix + 1, 0, 0 } : (rti_term){ EXISTS, prefix, rti_atom_make(place, true), 0 };
+    } else if (either_of.count == 0) {
+        term = (rti_term){ MAXIMUM, prefix, 0, 0 };
+    } else if (either_of.count == 1) {
+        term = (rti_term){ FROM, prefix, either_of.items[0], 0 };
+    }
+    return rti_cases_one(c, &term, 1);
+}
+
 const rti_domain rti_array_domain = { all, both, either, keywords, constant, disjoint, NULL };
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -232,6 +264,7 @@ static bool read_terms(block *b)
         case MINIMUM: b->low = RTI_MAX(b->low, t->a); continue;
         case MAXIMUM: b->high = RTI_MIN(b->high, t->a); continue;
         case AT: b->prefix = RTI_MAX(b->prefix, t->a + 1); continue;
+        case ANY_FROM:
         case FROM: b->prefix = RTI_MAX(b->prefix, t->a); continue;
         case UNIQUE: b->unique = t->a; continue;
         case CONTAINS: one = (condition){ 0, t->b, t->c, t->a }; break;
@@ -253,26 +286,42 @@ static bool read_terms(block *b)
     return b->low <= b->high;
 }
 
+// One way to read an item: what it counts for, and which one it is as where it may be as one of several. False: not possible.
+static bool item_atoms(const block *b, uint32_t index, uint32_t marks, uint32_t choice, rti_atom_list *atoms)
+{
+    rti_compiler *c = b->c;
+    for (uint32_t i = 0; i < b->x->count; i++) {
+        const rti_term *t = &b->x->terms[i];
+        if ((t->kind == AT && t->a == index) || (t->kind == FROM && t->a <= index)) rti_atom_push(c, atoms, t->b);
+        if (t->kind != ANY_FROM || t->a > index) continue;
+        rti_atom_push(c, atoms, c->lists[t->b].items[choice % c->lists[t->b].count]);
+        choice /= c->lists[t->b].count;
+    }
+    for (uint32_t i = 0; i < b->condition_count; i++) {
+        const condition *k = &b->conditions[i];
+        bool marked = (marks >> i & 1) != 0;
+        if (marked && index < k->from) return false;
+        if (marked) rti_atom_push(c, atoms, k->atom);
+        if (!marked && k->high != RTI_NO_MAXIMUM && index >= k->from) rti_atom_push(c, atoms, k->atom ^ RTI_ATOM_DENIED);
+    }
+    return true;
+}
+
 static rti_variants add_item(block *b, uint32_t index)
 {
     rti_compiler *c = b->c;
     rt_grammar *g = c->g;
     rti_variants result = { g->variants_count, 0 };
-    for (uint32_t marks = 0; marks < 1u << b->condition_count; marks++) {
+    uint32_t choices = 1;
+    for (uint32_t i = 0; i < b->x->count; i++) {
+        const rti_term *t = &b->x->terms[i];
+        if (t->kind == ANY_FROM && t->a <= index) choices *= c->lists[t->b].count;
+        if (choices > MAX_CHOICES) rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: more than %d ways to read one item", rti_where(c), MAX_CHOICES);
+    }
+    for (uint32_t way = 0; way < choices << b->condition_count; way++) {
+        uint32_t marks = way / choices;
         rti_atom_list atoms = { 0 };
-        bool possible = true;
-        for (uint32_t i = 0; i < b->x->count; i++) {
-            const rti_term *t = &b->x->terms[i];
-            if ((t->kind == AT && t->a == index) || (t->kind == FROM && t->a <= index)) rti_atom_push(c, &atoms, t->b);
-        }
-        for (uint32_t i = 0; i < b->condition_count; i++) {
-            const condition *k = &b->conditions[i];
-            bool marked = (marks >> i & 1) != 0;
-            if (marked && index < k->from) possible = false;
-            if (marked) rti_atom_push(c, &atoms, k->atom);
-            if (!marked && k->high != RTI_NO_MAXIMUM && index >= k->from) rti_atom_push(c, &atoms, k->atom ^ RTI_ATOM_DENIED);
-        }
-        uint32_t node = possible ? rti_node_of(c, atoms.items, atoms.count) : 0;
+        uint32_t node = item_atoms(b, index, marks, way % choices, &atoms) ? rti_node_of(c, atoms.items, atoms.count) : 0;
         if (node == 0) continue;
         uint32_t at = RTI_ADD(g, variants);
         g->variants[at] = (rti_variant){ node, marks };

@@ -84,7 +84,7 @@ rti_set rti_cases_both(rti_compiler *c, rti_set x, rti_set y, rti_case_check *ch
     if (a->count == 1 && a->cases[0].count == 0) return b;
     if (b->count == 1 && b->cases[0].count == 0) return a;
     c->work += (uint64_t)a->count * b->count;
-    if (c->work > 4000000) rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: the alternatives multiply beyond all measure", rti_where(c));
+    if (c->work > RTI_WORK_MAX) rti_pool_fail(c->pool, RT_ERROR_TOO_LARGE, "%s: the alternatives multiply beyond all measure", rti_where(c));
     uint32_t room = RTI_MIN(a->count * b->count, (uint32_t)RTI_CASES_MAX);
     rti_cases *set = rti_pool_take(c->pool, sizeof *set);
     set->cases = rti_pool_take_array(c->pool, room + 1, sizeof *set->cases);
@@ -95,4 +95,16 @@ rti_set rti_cases_both(rti_compiler *c, rti_set x, rti_set y, rti_case_check *ch
         }
     }
     return set->count == 0 ? NULL : set;
+}
+
+uint32_t rti_list_of(rti_compiler *c, const uint32_t *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < c->list_count; i++) {
+        if (c->lists[i].count == count && (count == 0 || memcmp(c->lists[i].items, items, count * sizeof *items) == 0)) return i;
+    }
+    RTI_POOL_RESERVE(c->pool, c->lists, c->list_capacity, c->list_count + 1);
+    uint32_t *copy = rti_pool_take_array(c->pool, count + 1, sizeof *copy);
+    if (count != 0) memcpy(copy, items, count * sizeof *copy);
+    c->lists[c->list_count] = (rti_atoms){ copy, count };
+    return c->list_count++;
 }

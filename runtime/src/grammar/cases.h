@@ -19,7 +19,13 @@ typedef struct rti_cases {
     uint32_t count;
 } rti_cases;
 
-enum { RTI_CASES_MAX = 1024 };
+enum { RTI_CASES_MAX = 1024, RTI_WORK_MAX = 4000000 }; // of a set; multiplied for all of a schema
+
+// A schema that lets everything through, as far as it shows.
+static inline bool rti_is_always(const rti_compiler *c, uint32_t place)
+{
+    return c->json.values[place].kind == RTI_JSON_TRUE || (c->json.values[place].kind == RTI_JSON_OBJECT && c->json.values[place].count == 0);
+}
 
 typedef bool rti_case_check(rti_compiler *c, const rti_case *x); // false: contradicts itself
 
@@ -27,6 +33,13 @@ rti_set rti_cases_all(rti_compiler *c);
 rti_set rti_cases_one(rti_compiler *c, const rti_term *terms, uint32_t count);
 rti_set rti_cases_both(rti_compiler *c, rti_set a, rti_set b, rti_case_check *check);
 rti_set rti_cases_either(rti_compiler *c, rti_set a, rti_set b);
+
+// shallow.c: nothing is in all of these, as type, enum and const alone show; whether a schema has no other keyword.
+bool rti_atoms_show_empty(rti_compiler *c, const rti_atom *atoms, uint32_t count);
+bool rti_is_shallow(rti_compiler *c, rti_atom atom);
+
+// A list that terms can refer to by number, each kept once.
+uint32_t rti_list_of(rti_compiler *c, const uint32_t *items, uint32_t count);
 
 typedef struct rti_atom_list {
     rti_atom *items;

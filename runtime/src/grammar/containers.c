@@ -42,19 +42,28 @@ static uint32_t required_left(const rti_machine *m, const rti_object *o, const r
     return count;
 }
 
-static bool marks_in(const rti_machine *m, uint32_t first, uint32_t count, uint32_t mark)
+typedef struct left {
+    const rti_machine *m;
+    const rti_object *o;
+    const rti_frame *f;
+} left;
+
+static bool is_left(const void *user, uint32_t p)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if ((m->g->variants[first + i].marks & mark) != 0) return true;
-    }
-    return false;
+    const left *x = user;
+    return p < x->o->ordered_count || free_property(x->m, x->o, x->f, p);
 }
 
 // Whether an object in this state, between two members, can still become a whole one.
 static bool object_can_finish(const rti_machine *m, const rti_object *o, const rti_frame *f)
 {
     const rt_grammar *g = m->g;
-    if (o->maximum != RTI_NO_MAXIMUM && f->count + required_left(m, o, f) > o->maximum) return false;
+    uint32_t room = RTI_NO_MAXIMUM;
+    if (o->maximum != RTI_NO_MAXIMUM) {
+        uint32_t taken = f->count + required_left(m, o, f);
+        if (taken > o->maximum) return false;
+        room = o->maximum - taken;
+    }
     if (f->count < o->minimum && o->other_room != RTI_NO_MAXIMUM) {
         uint32_t available = o->other_room - RTI_MIN(o->other_room, m->seen[f->seen_keys].length);
         for (uint32_t p = f->position; p < o->property_count; p++) {
@@ -62,28 +71,21 @@ static bool object_can_finish(const rti_machine *m, const rti_object *o, const r
         }
         if (f->count + available < o->minimum) return false;
     }
-    for (uint32_t i = 0; i < o->condition_count; i++) {
-        if ((f->marks >> i & 1) != 0) continue;
-        if (o->maximum != RTI_NO_MAXIMUM && f->count >= o->maximum) return false;
-        bool can = false;
-        for (uint32_t p = f->position; p < o->property_count && !can; p++) {
-            const rti_property *x = &g->properties[o->properties + p];
-            can = (p < o->ordered_count || free_property(m, o, f, p)) && marks_in(m, x->variants, x->variant_count, 1u << i);
-        }
-        for (uint32_t k = 0; k < o->class_count && !can; k++) {
-            const rti_key_class *x = &g->classes[o->classes + k];
-            can = marks_in(m, x->variants, x->variant_count, 1u << i);
-        }
-        if (!can) return false;
-    }
-    return true;
+    left x = { m, o, f };
+    return rti_conditions_can_hold(g, o, f->marks, &(rti_members_left){ f->position, is_left, &x }, room);
 }
 
 bool rti_object_can_close(const rti_machine *m, const rti_frame *f)
 {
     const rti_object *o = rti_object_of(m, f);
     if (next_required(m, o, f->position) != o->ordered_count || required_free_left(m, o, f) != 0) return false;
-    return f->count >= o->minimum && f->marks == (1u << o->condition_count) - 1;
+    if (f->count < o->minimum) return false;
+    uint32_t met = f->marks | o->met, all = (1u << o->condition_count) - 1;
+    for (uint32_t p = f->position; p < o->property_count && met != all; p++) {
+        uint32_t absent = m->g->properties[o->properties + p].absent;
+        if ((absent & ~met) != 0 && (p < o->ordered_count || free_property(m, o, f, p))) met |= absent;
+    }
+    return met == all;
 }
 
 // The state after property `p` (UINT32_MAX: another key) was read as this variant; false: then it could not finish.
@@ -94,6 +96,8 @@ bool rti_after_member(const rti_machine *m, const rti_frame *f, uint32_t p, uint
     out->marks |= marks;
     if (o->minimum != 0 || o->maximum != RTI_NO_MAXIMUM) out->count++;
     if (o->maximum == RTI_NO_MAXIMUM && out->count > o->minimum) out->count = o->minimum;
+    uint32_t passed = RTI_MIN(p, o->ordered_count);
+    for (uint32_t k = f->position; k < passed && o->condition_count != 0; k++) out->marks |= m->g->properties[o->properties + k].absent;
     if (p < o->ordered_count) {
         out->position = p + 1;
     } else {

@@ -11,6 +11,15 @@ uint32_t rti_frame_intern(rti_machine *m, rti_frame f);
 uint32_t rti_parents_add(rti_machine *m, uint32_t frame, uint32_t rest);
 uint32_t rti_seen_add(rti_machine *m, uint32_t list, uint64_t hash, bool counts);
 
+// conditions.c: whether the conditions can all be met that are not yet, by members that are left and at most `room` more than
+// those that must come anyway.
+typedef struct rti_members_left {
+    uint32_t from; // properties
+    bool (*has)(const void *user, uint32_t p);
+    const void *user;
+} rti_members_left;
+bool rti_conditions_can_hold(const rt_grammar *g, const rti_object *o, uint32_t met, const rti_members_left *left, uint32_t room);
+
 // containers.c. `f` is the state between two members or items. The last ones give the state after one more, or false where
 // the container could not be finished then.
 bool rti_object_can_close(const rti_machine *m, const rti_frame *f);

@@ -1,37 +1,31 @@
 // The boolean structure of a schema, the same for every type of value.
 // SPDX-License-Identifier: MIT
-#include "grammar/schema.h"
+#include "grammar/evaluate.h"
 
 #include <string.h>
 
-enum { MAX_IN_PLACE = 160, MAX_BRANCHES = 512, MAX_DENIED_ONE_OF = 24 };
+enum { MAX_BRANCHES = 512, MAX_DENIED_ONE_OF = 24 };
 
 static const rti_domain *const domains[RTI_TYPE_COUNT] = {
     &rti_simple_domain, &rti_number_domain, &rti_string_domain, &rti_array_domain, &rti_object_domain,
 };
 
-typedef struct evaluation {
-    rti_compiler *c;
-    const rti_domain *d;
-    rti_type type;
-} evaluation;
+typedef rti_evaluation evaluation;
 
 static rti_set all_or_none(evaluation *e, bool all)
 {
     return all ? e->d->all(e->c) : NULL;
 }
 
-static rti_set both(evaluation *e, rti_set a, rti_set b)
+rti_set rti_both(evaluation *e, rti_set a, rti_set b)
 {
     return a == NULL || b == NULL ? NULL : e->d->both(e->c, a, b);
 }
 
-static rti_set either(evaluation *e, rti_set a, rti_set b)
+rti_set rti_either(evaluation *e, rti_set a, rti_set b)
 {
     return a == NULL ? b : b == NULL ? a : e->d->either(e->c, a, b);
 }
-
-static rti_set place_set(evaluation *e, uint32_t place, bool denied);
 
 static rti_type type_of_value(rti_json_kind kind)
 {
@@ -85,9 +79,9 @@ typedef struct fold {
 static void add(fold *f, rti_set set)
 {
     if (f->denied) {
-        f->set = either(f->e, f->set, set);
+        f->set = rti_either(f->e, f->set, set);
     } else {
-        f->set = both(f->e, f->set, set);
+        f->set = rti_both(f->e, f->set, set);
         f->done = f->set == NULL;
     }
 }
@@ -107,7 +101,7 @@ static void add_enum(fold *f, uint32_t place)
     for (uint32_t i = e->c->json.values[place].first; i != RTI_JSON_NONE; i = e->c->json.values[i].next) {
         if (type_of_value(e->c->json.values[i].kind) != e->type) continue;
         rti_set one = e->d->constant(e->c, i, f->denied);
-        set = f->denied ? both(e, set, one) : either(e, set, one);
+        set = f->denied ? rti_both(e, set, one) : rti_either(e, set, one);
     }
     add(f, set);
 }
@@ -117,8 +111,8 @@ static void add_any_of(fold *f, uint32_t place)
     evaluation *e = f->e;
     rti_set set = all_or_none(e, f->denied);
     for (uint32_t i = e->c->json.values[place].first; i != RTI_JSON_NONE; i = e->c->json.values[i].next) {
-        rti_set one = place_set(e, i, f->denied);
-        set = f->denied ? both(e, set, one) : either(e, set, one);
+        rti_set one = rti_place_set(e, i, f->denied);
+        set = f->denied ? rti_both(e, set, one) : rti_either(e, set, one);
         if (f->denied && set == NULL) break;
     }
     add(f, set);
@@ -132,7 +126,7 @@ static void add_one_of(fold *f, uint32_t place)
     uint32_t *places = rti_pool_take_array(e->c->pool, n + 1, sizeof *places);
     rti_set *sets = rti_pool_take_array(e->c->pool, n + 1, sizeof *sets);
     for (uint32_t i = e->c->json.values[place].first; i != RTI_JSON_NONE; i = e->c->json.values[i].next) {
-        rti_set set = place_set(e, i, false);
+        rti_set set = rti_place_set(e, i, false);
         if (set == NULL) continue;
         places[count] = i;
         sets[count++] = set;
@@ -142,9 +136,9 @@ static void add_one_of(fold *f, uint32_t place)
         for (uint32_t i = 0; i < count; i++) {
             rti_set set = sets[i];
             for (uint32_t k = 0; k < count && set != NULL; k++) {
-                if (k != i && !e->d->disjoint(e->c, set, sets[k])) set = both(e, set, place_set(e, places[k], true));
+                if (k != i && !e->d->disjoint(e->c, set, sets[k])) set = rti_both(e, set, rti_place_set(e, places[k], true));
             }
-            result = either(e, result, set);
+            result = rti_either(e, result, set);
         }
         add(f, result);
         return;
@@ -152,13 +146,13 @@ static void add_one_of(fold *f, uint32_t place)
     // None of them, or two at once.
     if (count > MAX_DENIED_ONE_OF) rti_refuse(e->c, RT_ERROR_UNSUPPORTED, place, "denied (by not, if or another oneOf) with more than %d branches", MAX_DENIED_ONE_OF);
     rti_set none = all_or_none(e, true), result = NULL;
-    for (uint32_t i = 0; i < count; i++) none = both(e, none, place_set(e, places[i], true));
+    for (uint32_t i = 0; i < count; i++) none = rti_both(e, none, rti_place_set(e, places[i], true));
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t k = i + 1; k < count; k++) {
-            if (!e->d->disjoint(e->c, sets[i], sets[k])) result = either(e, result, both(e, sets[i], sets[k]));
+            if (!e->d->disjoint(e->c, sets[i], sets[k])) result = rti_either(e, result, rti_both(e, sets[i], sets[k]));
         }
     }
-    add(f, either(e, none, result));
+    add(f, rti_either(e, none, result));
 }
 
 static void add_if(fold *f, const rti_schema *s)
@@ -166,27 +160,10 @@ static void add_if(fold *f, const rti_schema *s)
     evaluation *e = f->e;
     bool has_then = rti_schema_has(s, RTI_KEYWORD_then), has_else = rti_schema_has(s, RTI_KEYWORD_else_);
     if (!has_then && !has_else) return;
-    rti_set yes = place_set(e, s->at[RTI_KEYWORD_if_], false), no = place_set(e, s->at[RTI_KEYWORD_if_], true);
-    rti_set then = has_then ? place_set(e, s->at[RTI_KEYWORD_then], f->denied) : all_or_none(e, !f->denied);
-    rti_set otherwise = has_else ? place_set(e, s->at[RTI_KEYWORD_else_], f->denied) : all_or_none(e, !f->denied);
-    add(f, either(e, both(e, yes, then), both(e, no, otherwise)));
-}
-
-static void check_unsupported(rti_compiler *c, const rti_schema *s)
-{
-    static const struct {
-        rti_keyword keyword;
-        const char *why;
-    } refused[] = {
-        { RTI_KEYWORD_unevaluated_properties, "what other keywords evaluated is not followed" },
-        { RTI_KEYWORD_unevaluated_items, "what other keywords evaluated is not followed" },
-    };
-    for (size_t i = 0; i < RTI_COUNT(refused); i++) {
-        if (!rti_schema_has(s, refused[i].keyword)) continue;
-        uint32_t place = s->at[refused[i].keyword];
-        if (c->json.values[place].kind == RTI_JSON_TRUE) continue;
-        rti_refuse(c, RT_ERROR_UNSUPPORTED, place, "%s", refused[i].why);
-    }
+    rti_set yes = rti_place_set(e, s->at[RTI_KEYWORD_if_], false), no = rti_place_set(e, s->at[RTI_KEYWORD_if_], true);
+    rti_set then = has_then ? rti_place_set(e, s->at[RTI_KEYWORD_then], f->denied) : all_or_none(e, !f->denied);
+    rti_set otherwise = has_else ? rti_place_set(e, s->at[RTI_KEYWORD_else_], f->denied) : all_or_none(e, !f->denied);
+    add(f, rti_either(e, rti_both(e, yes, then), rti_both(e, no, otherwise)));
 }
 
 static void add_applicators(fold *f, const rti_schema *s)
@@ -195,43 +172,63 @@ static void add_applicators(fold *f, const rti_schema *s)
     rti_json_value *values = e->c->json.values;
     if (rti_schema_has(s, RTI_KEYWORD_all_of)) {
         for (uint32_t i = values[s->at[RTI_KEYWORD_all_of]].first; i != RTI_JSON_NONE && !f->done; i = values[i].next) {
-            add(f, place_set(e, i, f->denied));
+            add(f, rti_place_set(e, i, f->denied));
         }
     }
     static const rti_keyword references[] = { RTI_KEYWORD_ref, RTI_KEYWORD_dynamic_ref, RTI_KEYWORD_recursive_ref };
     for (size_t i = 0; i < RTI_COUNT(references) && !f->done; i++) {
         if (!rti_schema_has(s, references[i])) continue;
-        add(f, place_set(e, rti_schema_target(e->c, (rti_schema *)s, references[i]), f->denied));
+        add(f, rti_place_set(e, rti_schema_target(e->c, (rti_schema *)s, references[i]), f->denied));
     }
     if (!f->done && rti_schema_has(s, RTI_KEYWORD_any_of)) add_any_of(f, s->at[RTI_KEYWORD_any_of]);
     if (!f->done && rti_schema_has(s, RTI_KEYWORD_one_of)) add_one_of(f, s->at[RTI_KEYWORD_one_of]);
-    if (!f->done && rti_schema_has(s, RTI_KEYWORD_not_)) add(f, place_set(e, s->at[RTI_KEYWORD_not_], !f->denied));
+    if (!f->done && rti_schema_has(s, RTI_KEYWORD_not_)) add(f, rti_place_set(e, s->at[RTI_KEYWORD_not_], !f->denied));
     if (!f->done && rti_schema_has(s, RTI_KEYWORD_if_)) add_if(f, s);
+}
+
+static void add_own(fold *f, const rti_schema *s)
+{
+    evaluation *e = f->e;
+    if (rti_schema_has(s, RTI_KEYWORD_enum_)) add_enum(f, s->at[RTI_KEYWORD_enum_]);
+    if (!f->done && rti_schema_has(s, RTI_KEYWORD_const_)) add(f, constant_set(e, s->at[RTI_KEYWORD_const_], f->denied));
+    if (!f->done) {
+        rti_set own = e->d->keywords(e->c, s, f->denied);
+        add(f, own);
+    }
+}
+
+rti_set rti_own_set(evaluation *e, const rti_schema *s)
+{
+    if (!type_allows(e, s)) return NULL;
+    fold f = { .e = e, .set = all_or_none(e, true) };
+    add_own(&f, s);
+    return f.set;
 }
 
 static rti_set schema_set(evaluation *e, const rti_schema *s, bool denied)
 {
-    check_unsupported(e->c, s);
     if (!type_allows(e, s)) return all_or_none(e, denied);
+    bool unevaluated = rti_has_unevaluated(e, s);
+    if (unevaluated && !denied) return rti_unevaluated_set(e, s, false);
     fold f = { .e = e, .denied = denied, .set = all_or_none(e, !denied) };
-    if (rti_schema_has(s, RTI_KEYWORD_enum_)) add_enum(&f, s->at[RTI_KEYWORD_enum_]);
-    if (!f.done && rti_schema_has(s, RTI_KEYWORD_const_)) add(&f, constant_set(e, s->at[RTI_KEYWORD_const_], denied));
-    if (!f.done) {
-        rti_set own = e->d->keywords(e->c, s, denied);
-        add(&f, own);
-    }
+    add_own(&f, s);
     if (!f.done) add_applicators(&f, s);
-    return f.set;
+    return unevaluated ? rti_either(e, f.set, rti_unevaluated_set(e, s, true)) : f.set;
 }
 
-static rti_set place_set(evaluation *e, uint32_t place, bool denied)
+void rti_enter_place(rti_compiler *c, uint32_t place)
+{
+    if (++c->depth > RTI_IN_PLACE_MAX) {
+        rti_refuse(c, RT_ERROR_UNSUPPORTED, place, "schemas refer to each other in the same place without end");
+    }
+}
+
+rti_set rti_place_set(evaluation *e, uint32_t place, bool denied)
 {
     rti_compiler *c = e->c;
     rti_json_kind kind = c->json.values[place].kind;
     if (kind == RTI_JSON_TRUE || kind == RTI_JSON_FALSE) return all_or_none(e, (kind == RTI_JSON_TRUE) != denied);
-    if (++c->depth > MAX_IN_PLACE) {
-        rti_refuse(c, RT_ERROR_UNSUPPORTED, place, "schemas refer to each other in the same place without end");
-    }
+    rti_enter_place(c, place);
     rti_set set = schema_set(e, rti_schema_at(c, place), denied);
     c->depth--;
     return set;
@@ -242,14 +239,14 @@ rti_set rti_evaluate(rti_compiler *c, rti_type type, rti_atom atom)
     evaluation e = { c, domains[type], type };
     if (atom == RTI_ATOM_NEVER) return NULL;
     bool denied = (atom & RTI_ATOM_DENIED) != 0;
-    return (atom & RTI_ATOM_CONSTANT) != 0 ? constant_set(&e, atom >> 2, denied) : place_set(&e, atom >> 2, denied);
+    return (atom & RTI_ATOM_CONSTANT) != 0 ? constant_set(&e, atom >> 2, denied) : rti_place_set(&e, atom >> 2, denied);
 }
 
 rti_set rti_evaluate_all(rti_compiler *c, rti_type type, const rti_atom *atoms, uint32_t count)
 {
     evaluation e = { c, domains[type], type };
     rti_set set = e.d->all(c);
-    for (uint32_t i = 0; i < count && set != NULL; i++) set = both(&e, set, rti_evaluate(c, type, atoms[i]));
+    for (uint32_t i = 0; i < count && set != NULL; i++) set = rti_both(&e, set, rti_evaluate(c, type, atoms[i]));
     return set;
 }
 

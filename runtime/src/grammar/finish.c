@@ -1,5 +1,6 @@
 // After all nodes are open: which of them have values at all, how deep the smallest is, and what follows for the blocks.
 // SPDX-License-Identifier: MIT
+#include "grammar/containers.h"
 #include "grammar/schema.h"
 
 #include <string.h>
@@ -32,9 +33,10 @@ static uint32_t object_height(const rt_grammar *g, const rti_object *o)
         others |= variants_height(g, k->variants, k->variant_count, 0) != NEVER;
     }
     for (uint32_t i = 0; i < o->condition_count; i++) {
-        uint32_t best = NEVER;
+        uint32_t best = (o->met >> i & 1) != 0 ? 0 : NEVER;
         for (uint32_t k = 0; k < o->property_count; k++) {
             const rti_property *p = &g->properties[o->properties + k];
+            if ((p->absent >> i & 1) != 0) best = 0;
             best = RTI_MIN(best, variants_height(g, p->variants, p->variant_count, 1u << i));
         }
         for (uint32_t k = 0; k < o->class_count; k++) {
@@ -114,6 +116,13 @@ static uint32_t count_strings(rti_compiler *c, rti_lexer *x, uint32_t state, uin
     return count;
 }
 
+static bool all_left(const void *user, uint32_t p)
+{
+    (void)user;
+    (void)p;
+    return true;
+}
+
 static void finish_object(rti_compiler *c, rti_object *o)
 {
     rt_grammar *g = c->g;
@@ -144,7 +153,9 @@ static void finish_object(rti_compiler *c, rti_object *o)
     o->other_room = room >= o->minimum && room > 0 ? RTI_NO_MAXIMUM : (uint32_t)room;
     if (o->minimum <= required) o->minimum = 0;
     if (used == 0 && o->maximum >= available) o->maximum = RTI_NO_MAXIMUM;
-    o->dead = (o->other_room != RTI_NO_MAXIMUM && available + room < o->minimum) || (o->maximum != RTI_NO_MAXIMUM && o->maximum < required);
+    o->dead = (o->other_room != RTI_NO_MAXIMUM && available + room < o->minimum) || (o->maximum != RTI_NO_MAXIMUM && o->maximum < RTI_MAX(required, o->minimum));
+    uint32_t spare = o->maximum == RTI_NO_MAXIMUM ? RTI_NO_MAXIMUM : o->maximum - RTI_MIN(required, o->maximum);
+    o->dead |= !rti_conditions_can_hold(g, o, 0, &(rti_members_left){ 0, all_left, NULL }, spare);
     o->next_required = g->positions_count;
     for (uint32_t i = 0; i <= o->ordered_count; i++) {
         uint32_t at = RTI_ADD(g, positions);

@@ -49,6 +49,7 @@ typedef struct rti_variant {
 
 typedef struct rti_property {
     uint32_t variants, variant_count; // into rti_grammar.variants
+    uint32_t absent;                  // conditions that are met where it does not come
     bool required;
 } rti_property;
 
@@ -58,7 +59,7 @@ typedef struct rti_key_class {
     bool finite; // the terminal has finitely many strings
 } rti_key_class;
 
-enum { RTI_CONDITIONS_MAX = 4, RTI_FREE_MAX = 64 };
+enum { RTI_CONDITIONS_MAX = 4, RTI_OBJECT_CONDITIONS_MAX = 12, RTI_FREE_MAX = 64 };
 
 typedef struct rti_object {
     uint32_t keys;                        // trie of keys, 0: none
@@ -68,7 +69,8 @@ typedef struct rti_object {
     uint32_t next_required;               // into rti_grammar.positions: by position, the next required ordered property
     uint64_t required_free;               // free properties that must come
     uint32_t minimum, maximum;            // members; 0 and RTI_NO_MAXIMUM: not counted
-    uint32_t condition_count;             // existential ones, bits of `marks`
+    uint32_t condition_count;             // bits of `marks`: some member must be so, or not come
+    uint32_t met;                         // those that are met in any case
     uint32_t other_room;                  // how many different other keys there are; RTI_NO_MAXIMUM: no end
     uint32_t required_count;
     uint32_t height;

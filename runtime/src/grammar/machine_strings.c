@@ -54,6 +54,38 @@ bool rti_string_character(rti_machine *m, rti_thread *t, uint32_t code)
     return t->h == 0 || rti_unseen_string(m, t);
 }
 
+// The stretch of other characters that this one is in; one past the last where it comes before the first.
+static uint32_t stretch_of(const rti_lexer *lexer, uint32_t code)
+{
+    uint32_t low = 0, high = lexer->high_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (lexer->starts[middle] <= code) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low == 0 ? 0 : low - 1;
+}
+
+typedef struct probe {
+    rti_machine *m;
+    const rti_thread *t;
+    bool by_class;      // all characters of a class are as good
+    uint64_t tried[16]; // classes
+} probe;
+
+static bool leads_on(probe *p, uint32_t code_class, uint32_t code)
+{
+    if (p->by_class && code_class < 1024) {
+        if ((p->tried[code_class / 64] >> (code_class % 64) & 1) != 0) return false;
+        p->tried[code_class / 64] |= 1ull << (code_class % 64);
+    }
+    rti_thread copy = *p->t;
+    return rti_string_character(p->m, &copy, code);
+}
+
 // Whether some character of [low, high] can come next.
 static bool any_of(rti_machine *m, const rti_thread *t, uint32_t low, uint32_t high)
 {
@@ -61,18 +93,17 @@ static bool any_of(rti_machine *m, const rti_thread *t, uint32_t low, uint32_t h
     const rti_lexer *lexer = x->lexer;
     if (low > high) return false;
     if (x->counts && x->high != RTI_NO_MAXIMUM && t->n >= x->high) return false;
+    probe p = { .m = m, .t = t, .by_class = t->h == 0 && t->t == RTI_OUTSIDE };
     for (uint32_t code = low; code <= high && code < 128; code++) {
-        rti_thread copy = *t;
-        if (rti_string_character(m, &copy, code)) return true;
+        if (leads_on(&p, lexer->ascii[code], code)) return true;
     }
     if (high < 128) return false;
     low = RTI_MAX(low, 128u);
-    for (uint32_t i = 0; i < lexer->high_count; i++) {
+    for (uint32_t i = stretch_of(lexer, low); i < lexer->high_count; i++) {
         uint32_t end = i + 1 < lexer->high_count ? lexer->starts[i + 1] - 1 : 0x10FFFF;
         if (end < low) continue;
         if (lexer->starts[i] > high) break;
-        rti_thread copy = *t;
-        if (rti_string_character(m, &copy, RTI_MAX(lexer->starts[i], low))) return true;
+        if (leads_on(&p, lexer->high[i], RTI_MAX(lexer->starts[i], low))) return true;
     }
     return false;
 }

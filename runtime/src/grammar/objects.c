@@ -13,14 +13,14 @@ static bool consistent(rti_compiler *c, const rti_case *x)
         const rti_term *t = &x->terms[i];
         if (t->kind == RTI_MEMBERS_MIN) low = RTI_MAX(low, t->a);
         if (t->kind == RTI_MEMBERS_MAX) high = RTI_MIN(high, t->a);
-        if (t->kind == RTI_MEMBER_REQUIRED && c->names[t->a].mark != mark) {
-            c->names[t->a].mark = mark;
+        if (t->kind == RTI_MEMBER_REQUIRED && c->names[t->a].counted != mark) {
+            c->names[t->a].counted = mark;
             required++;
         }
     }
     for (uint32_t i = 0; i < x->count; i++) {
         const rti_term *t = &x->terms[i];
-        if (t->kind == RTI_MEMBER && t->b == RTI_ATOM_NEVER && c->names[t->a].mark == mark) return false;
+        if (t->kind == RTI_MEMBER && t->b == RTI_ATOM_NEVER && c->names[t->a].counted == mark) return false;
     }
     return RTI_MAX(low, required) <= high;
 }
@@ -61,37 +61,33 @@ static void add_denied(terms *t, const rti_term *term, uint32_t count)
     t->set = t->set == NULL ? one : either(t->c, t->set, one);
 }
 
-static bool is_always(rti_compiler *c, uint32_t place)
-{
-    return c->json.values[place].kind == RTI_JSON_TRUE || (c->json.values[place].kind == RTI_JSON_OBJECT && c->json.values[place].count == 0);
-}
-
 uint32_t rti_key_name(rti_compiler *c, uint32_t place)
 {
     const rti_json_value *v = &c->json.values[place];
     return rti_name_of(c, c->json.text + v->key, v->key_size);
 }
 
-static uint32_t text_name(rti_compiler *c, uint32_t place)
+uint32_t rti_text_name(rti_compiler *c, uint32_t place)
 {
     const rti_json_value *v = &c->json.values[place];
     if (v->kind != RTI_JSON_STRING) rti_refuse(c, RT_ERROR_BAD_TEXT, place, "must be the name of a property");
     return rti_name_of(c, c->json.text + v->text, v->text_size);
 }
 
+uint32_t rti_required_list(rti_compiler *c, const rti_schema *s)
+{
+    if (!rti_schema_has(s, RTI_KEYWORD_required)) return RTI_JSON_NONE;
+    uint32_t place = s->at[RTI_KEYWORD_required];
+    return c->json.values[place].kind == RTI_JSON_ARRAY ? place : RTI_JSON_NONE; // draft 3 has a boolean
+}
+
 static void add_required(terms *t, const rti_schema *s)
 {
     rti_compiler *c = t->c;
-    if (!rti_schema_has(s, RTI_KEYWORD_required)) return;
-    uint32_t place = s->at[RTI_KEYWORD_required];
-    if (c->json.values[place].kind != RTI_JSON_ARRAY) return; // draft 3's boolean
+    uint32_t place = rti_required_list(c, s);
+    if (place == RTI_JSON_NONE) return;
     for (uint32_t i = c->json.values[place].first; i != RTI_JSON_NONE; i = c->json.values[i].next) {
-        uint32_t name = text_name(c, i);
-        if (t->denied) {
-            add_denied(t, &(rti_term){ RTI_MEMBER, name, RTI_ATOM_NEVER, 0 }, 1);
-        } else {
-            add(t, (rti_term){ RTI_MEMBER_REQUIRED, name, 0, 0 });
-        }
+        add(t, (rti_term){ RTI_MEMBER_REQUIRED, rti_text_name(c, i), 0, 0 });
     }
 }
 
@@ -114,26 +110,48 @@ static void add_counts(terms *t, const rti_schema *s)
     }
 }
 
-static void add_members_denied(terms *t, const rti_schema *s)
+// The one member that these keywords say something of, or RTI_JSON_NONE; *many: they say something of several.
+static uint32_t only_member(rti_compiler *c, const rti_schema *s, bool *many)
 {
-    rti_compiler *c = t->c;
+    uint32_t only = RTI_JSON_NONE;
+    *many = rti_schema_has(s, RTI_KEYWORD_additional_properties) && !rti_is_always(c, s->at[RTI_KEYWORD_additional_properties]);
     if (rti_schema_has(s, RTI_KEYWORD_properties)) {
         for (uint32_t i = c->json.values[s->at[RTI_KEYWORD_properties]].first; i != RTI_JSON_NONE; i = c->json.values[i].next) {
-            if (is_always(c, i)) continue;
-            uint32_t name = rti_key_name(c, i);
-            add_denied(t, (rti_term[]){ { RTI_MEMBER_REQUIRED, name, 0, 0 }, { RTI_MEMBER, name, rti_atom_make(i, true), 0 } }, 2);
+            if (rti_is_always(c, i)) continue;
+            *many |= only != RTI_JSON_NONE;
+            only = i;
         }
     }
     if (rti_schema_has(s, RTI_KEYWORD_pattern_properties)) {
         for (uint32_t i = c->json.values[s->at[RTI_KEYWORD_pattern_properties]].first; i != RTI_JSON_NONE; i = c->json.values[i].next) {
-            if (!is_always(c, i)) add_denied(t, &(rti_term){ RTI_EXISTS_PATTERN, i, rti_atom_make(i, true), 0 }, 1);
+            *many |= !rti_is_always(c, i);
         }
     }
-    if (rti_schema_has(s, RTI_KEYWORD_additional_properties)) {
-        uint32_t place = s->at[RTI_KEYWORD_additional_properties];
-        if (!is_always(c, place)) add_denied(t, &(rti_term){ RTI_EXISTS_ADDITIONAL, s->place, rti_atom_make(place, true), 0 }, 1);
+    return only;
+}
+
+// Some member is not as these keywords ask, or is not there. Where it can only be one, it is named: that needs no mark while
+// walking.
+static void add_members_denied(terms *t, const rti_schema *s)
+{
+    rti_compiler *c = t->c;
+    bool many;
+    uint32_t only = only_member(c, s, &many), required = rti_required_list(c, s), name = RTI_JSON_NONE, wanted = RTI_JSON_NONE;
+    if (required != RTI_JSON_NONE && c->json.values[required].count != 0) {
+        wanted = rti_text_name(c, c->json.values[required].first);
+        for (uint32_t i = c->json.values[required].first; i != RTI_JSON_NONE; i = c->json.values[i].next) many |= rti_text_name(c, i) != wanted;
     }
-    if (rti_schema_has(s, RTI_KEYWORD_property_names) && !is_always(c, s->at[RTI_KEYWORD_property_names])) {
+    if (only != RTI_JSON_NONE) name = rti_key_name(c, only);
+    if (many || (only != RTI_JSON_NONE && wanted != RTI_JSON_NONE && name != wanted)) {
+        add_denied(t, &(rti_term){ RTI_EXISTS_BREACH, s->place, 0, 0 }, 1);
+    } else if (only != RTI_JSON_NONE && wanted != RTI_JSON_NONE) {
+        add_denied(t, &(rti_term){ RTI_MEMBER, name, rti_atom_make(only, true), 0 }, 1);
+    } else if (only != RTI_JSON_NONE) {
+        add_denied(t, (rti_term[]){ { RTI_MEMBER_REQUIRED, name, 0, 0 }, { RTI_MEMBER, name, rti_atom_make(only, true), 0 } }, 2);
+    } else if (wanted != RTI_JSON_NONE) {
+        add_denied(t, &(rti_term){ RTI_MEMBER, wanted, RTI_ATOM_NEVER, 0 }, 1);
+    }
+    if (rti_schema_has(s, RTI_KEYWORD_property_names) && !rti_is_always(c, s->at[RTI_KEYWORD_property_names])) {
         rti_refuse(c, RT_ERROR_UNSUPPORTED, s->at[RTI_KEYWORD_property_names], "denied (by not, if or oneOf)");
     }
 }
@@ -143,7 +161,7 @@ static void add_members(terms *t, const rti_schema *s)
     bool facet = rti_schema_has(s, RTI_KEYWORD_properties) || rti_schema_has(s, RTI_KEYWORD_pattern_properties) ||
                  rti_schema_has(s, RTI_KEYWORD_additional_properties);
     if (facet) add(t, (rti_term){ RTI_FACET, s->place, 0, 0 });
-    if (rti_schema_has(s, RTI_KEYWORD_property_names) && !is_always(t->c, s->at[RTI_KEYWORD_property_names])) {
+    if (rti_schema_has(s, RTI_KEYWORD_property_names) && !rti_is_always(t->c, s->at[RTI_KEYWORD_property_names])) {
         add(t, (rti_term){ RTI_KEYS, rti_atom_make(s->at[RTI_KEYWORD_property_names], false), 0, 0 });
     }
 }
@@ -159,7 +177,7 @@ static void add_dependency(terms *t, uint32_t place)
         terms asked = { .c = c };
         bool list = c->json.values[place].kind == RTI_JSON_ARRAY;
         for (uint32_t i = list ? c->json.values[place].first : place; i != RTI_JSON_NONE; i = list ? c->json.values[i].next : RTI_JSON_NONE) {
-            rti_term one = { RTI_MEMBER_REQUIRED, text_name(c, i), 0, 0 };
+            rti_term one = { RTI_MEMBER_REQUIRED, rti_text_name(c, i), 0, 0 };
             if (t->denied) {
                 add_denied(t, (rti_term[]){ present, { RTI_MEMBER, one.a, RTI_ATOM_NEVER, 0 } }, 2);
             } else {
@@ -202,8 +220,8 @@ static rti_set keywords(rti_compiler *c, const rti_schema *s, bool denied)
         add_members_denied(&t, s);
     } else {
         add_members(&t, s);
+        add_required(&t, s);
     }
-    add_required(&t, s);
     add_counts(&t, s);
     add_dependencies(&t, s);
     if (denied) return t.set;
@@ -228,6 +246,12 @@ static rti_set constant(rti_compiler *c, uint32_t place, bool denied)
         }
     }
     return denied ? t.set : rti_cases_one(c, t.items, t.count);
+}
+
+rti_set rti_object_unevaluated(rti_compiler *c, uint32_t place, const uint32_t *places, uint32_t count, bool denied)
+{
+    rti_term term = { denied ? RTI_EXISTS_UNEVALUATED : RTI_UNEVALUATED, place, rti_list_of(c, places, count), 0 };
+    return rti_cases_one(c, &term, 1);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -258,12 +282,22 @@ void rti_facet_atoms(rti_compiler *c, const rti_schema *s, uint32_t name, rti_at
     }
 }
 
+void rti_unevaluated_atoms(rti_compiler *c, const rti_term *t, uint32_t name, rti_atom_list *atoms)
+{
+    rti_atom_list spoken = { 0 };
+    for (uint32_t i = 0; i < c->lists[t->b].count && spoken.count == 0; i++) {
+        rti_facet_atoms(c, rti_schema_at(c, c->lists[t->b].items[i]), name, &spoken);
+    }
+    if (spoken.count == 0) rti_atom_push(c, atoms, rti_atom_make(t->a, false));
+}
+
 void rti_term_atoms(rti_compiler *c, const rti_case *x, uint32_t name, rti_atom_list *atoms)
 {
     for (uint32_t i = 0; i < x->count; i++) {
         const rti_term *t = &x->terms[i];
         if (t->kind == RTI_FACET) rti_facet_atoms(c, rti_schema_at(c, t->a), name, atoms);
         if (t->kind == RTI_MEMBER && t->a == name) rti_atom_push(c, atoms, t->b);
+        if (t->kind == RTI_UNEVALUATED) rti_unevaluated_atoms(c, t, name, atoms);
         if (t->kind == RTI_CLOSED) {
             uint32_t member = rti_json_member_sized(&c->json, t->a, c->names[name].text, c->names[name].size);
             rti_atom_push(c, atoms, member == RTI_JSON_NONE ? RTI_ATOM_NEVER : rti_atom_make(member, false) | RTI_ATOM_CONSTANT);

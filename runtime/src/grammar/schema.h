@@ -58,8 +58,8 @@ typedef struct rti_schema {
 typedef struct rti_name {
     const char *text;
     uint32_t size;
-    uint32_t mark; // scratch of objects.c
-    uint32_t slot;
+    uint32_t mark, slot; // scratch of members.c
+    uint32_t counted;    // and of objects.c
 } rti_name;
 
 typedef struct rti_resource {
@@ -96,6 +96,8 @@ typedef struct rti_compiler {
     uint32_t opened; // nodes below this one are done
     uint32_t opening_type; // of the next one (rti_type), and what is known of it
     rti_node opening;
+    rti_atoms *lists; // of places or atoms that terms refer to
+    uint32_t list_count, list_capacity;
     int depth;       // of in-place applicators
     int disjoint_depth;
     uint64_t work;   // cases multiplied, for the limit
@@ -170,6 +172,11 @@ extern const rti_domain rti_simple_domain, rti_number_domain, rti_string_domain,
 rti_set rti_evaluate(rti_compiler *c, rti_type type, rti_atom atom);
 rti_set rti_evaluate_all(rti_compiler *c, rti_type type, const rti_atom *atoms, uint32_t count);
 bool rti_atoms_surely_empty(rti_compiler *c, const rti_atom *atoms, uint32_t count, int depth);
+
+// Every member or item that none of the schemas at these places evaluates is as the schema at `place` says; `denied`: some is
+// not.
+rti_set rti_object_unevaluated(rti_compiler *c, uint32_t place, const uint32_t *places, uint32_t count, bool denied);
+rti_set rti_array_unevaluated(rti_compiler *c, uint32_t place, const uint32_t *places, uint32_t count, bool denied);
 
 // Sets to parts of a node.
 void rti_simple_finish(rti_compiler *c, rti_set set, uint32_t *literals);

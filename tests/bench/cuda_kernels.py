@@ -40,6 +40,7 @@ ATTEND_SHARED = 14624 # bytes of attention_scratch
 
 # Kernel: threads, dynamic shared memory, what it must move, what it moves.
 KERNELS = {
+    "matrix_decode<0>": (256, 4096, "weights once", "weights once (a single row)"),
     "matrix_decode<1>": (256, 4096, "weights once", "weights once; activations of 8 to 32 bits from the level-2 cache"),
     "matrix_decode<2>": (256, 8192, "weights once", "the same"),
     "matrix_decode<4>": (256, 16384, "weights once for 32 rows", "the same, for each 32 rows"),
@@ -61,7 +62,7 @@ KERNELS = {
 MATRIX = (14336, 5120)
 MATRIX_PATHS = [
     ("path_q4_k_1", "Q4_K, 1 row", 288, 296, 1, 1, 40), ("path_q4_k_1_fine", "Q4_K, 1 row of 16 bits", 288, 296, 2, 1, 72),
-    ("path_q4_k_32", "Q4_K, 32 rows", 288, 296, 4, 32, 40), ("path_q4_0_1", "Q4_0, 1 row", 288, 288, 1, 1, 40),
+    ("path_q4_k_8", "Q4_K, 8 rows", 288, 296, 1, 8, 40), ("path_q4_k_32", "Q4_K, 32 rows", 288, 296, 4, 32, 40), ("path_q4_0_1", "Q4_0, 1 row", 288, 288, 1, 1, 40),
     ("path_q4_0_32", "Q4_0, 32 rows", 288, 288, 4, 32, 40), ("path_q6_k_1", "Q6_K, 1 row", 420, 552, 2, 1, 40),
     ("path_q8_0_1", "Q8_0, 1 row", 544, 544, 1, 1, 40), ("path_q8_0_1_fine", "Q8_0, 1 row of 16 bits", 544, 544, 2, 1, 72),
     ("path_q8_0_32", "Q8_0, 32 rows", 544, 544, 4, 32, 40),

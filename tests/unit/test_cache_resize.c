@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "rt/context.h"
+#include "scenarios/scenarios.h"
 #include "support/cuda_plugin.h"
 #include "support/golden.h"
 
@@ -236,6 +237,62 @@ static void test_memory_refused(void **state)
     }
 }
 
+// ---------------------------------------------------------------------------------------------------------------------
+// A world
+// ---------------------------------------------------------------------------------------------------------------------
+
+// What a character says, the cache changing its size every few frames where `changes` is set.
+static void talk(rp_world_mode mode, bool changes, char *text, size_t capacity)
+{
+    static const uint64_t sizes[] = {2048, 8192, 1024, 3000};
+    rt_model *model;
+    assert_int_equal(scenario_open_model(scenario_tiny_model(), RT_ISA_AUTO, &model), RT_OK);
+    scenario_def scenario = scenario_default(model);
+    scenario.mode = mode;
+    rp_world *world;
+    assert_int_equal(scenario_create_world(&scenario, &world), RT_OK);
+    rp_character_id character;
+    assert_int_equal(scenario_create_character(world, &scenario, 0, NULL, &character), RT_OK);
+    text[0] = 0;
+    int64_t changed = 0;
+    for (int32_t round = 0; round < 2; round++) {
+        rp_turn_id turn;
+        assert_int_equal(rp_character_say(world, character, &(rp_say){.text = scenario_line(0, round)}, &turn), RT_OK);
+        bool is_open = true;
+        for (int32_t frame = 0; is_open; frame++) {
+            assert_true(frame < 100000);
+            assert_int_equal(rp_world_update(world, 300), RT_OK);
+            if (changes && frame % 3 == 1) {
+                assert_int_equal(rp_world_set_kv_tokens(world, sizes[changed % 4]), RT_OK);
+                changed++;
+            }
+            rp_event event;
+            while (rp_world_next_event(world, &event)) {
+                assert_int_not_equal(event.kind, RP_EVENT_TURN_FAILED);
+                if (event.kind == RP_EVENT_TEXT && strlen(text) + event.text.size + 1 < capacity) strncat(text, event.text.data, event.text.size);
+                if (event.kind == RP_EVENT_TURN_DONE) is_open = false;
+            }
+        }
+    }
+    assert_true(changed > 3 || !changes);
+    assert_int_equal(rp_world_set_kv_tokens(NULL, 1024), RT_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(rp_world_set_kv_tokens(world, 0), RT_ERROR_INVALID_ARGUMENT);
+    rp_world_destroy(world);
+    rt_model_close(model);
+}
+
+static void test_a_character_says_the_same(void **state)
+{
+    (void)state;
+    static char expected[4096], found[4096];
+    talk(RP_MODE_INLINE, false, expected, sizeof expected);
+    assert_true(strlen(expected) > 0);
+    talk(RP_MODE_INLINE, true, found, sizeof found);
+    assert_string_equal(expected, found);
+    talk(RP_MODE_BACKGROUND, true, found, sizeof found);
+    assert_string_equal(expected, found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_what_is_refused_and_what_goes_on),
         cmocka_unit_test(test_device_memory_refused),
         cmocka_unit_test(test_memory_refused),
+        cmocka_unit_test(test_a_character_says_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

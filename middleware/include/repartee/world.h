@@ -100,6 +100,11 @@ RT_API uint32_t rp_world_frame(rp_world *world, uint32_t frame_us);
 // Loading screens, menus, a debugger: frame times mean nothing for now; budget is `most_us` while paused rendering is true.
 RT_API void rp_world_set_unpaced(rp_world *world, bool unpaced);
 
+// Shrinks or grows the key-value cache while the game runs (see rt_context_set_kv_tokens). What is being computed is begun anew, what
+// was said stands. From then on a turn may take kv_tokens positions at most, or what it could take when the world was created; a
+// recording that such a call falls into need not replay. BUSY inside a callback; TOO_LARGE while turns hold more than is to be left.
+RT_API rt_result rp_world_set_kv_tokens(rp_world *world, uint64_t kv_tokens);
+
 #define RP_HISTOGRAM_BUCKETS 64
 
 // Counts in buckets of a quarter octave: bucket i holds values from 2^(i/4) on (microseconds, the first from 0).

@@ -1,6 +1,7 @@
 // world/world.c - making and ending a world.
 // SPDX-License-Identifier: MIT
 #include "world/world.h"
+#include "schedule/pass.h"
 
 #include <string.h>
 #include <time.h>
@@ -124,7 +125,7 @@ static rt_result create_context(rp_world *world, const int32_t *worker_cpus)
     context.worker_count = def->worker_count;
     context.worker_cpus = worker_cpus;
     context.worker_spin_us = def->worker_spin_us;
-    world->context_size = (int32_t)RPI_MIN((uint64_t)world->info.context_size, kv_tokens);
+    world->most_context_size = world->context_size = (int32_t)RPI_MIN((uint64_t)world->info.context_size, kv_tokens);
     world->max_rows = context.max_rows;
     world->max_logits_rows = context.max_logits_rows;
     return rt_context_create(&context, &world->context);
@@ -199,6 +200,23 @@ rt_result rp_world_create(const rp_world_def *def, rp_world **world)
     }
     *world = fresh;
     return RT_OK;
+}
+
+rt_result rp_world_set_kv_tokens(rp_world *world, uint64_t kv_tokens)
+{
+    if (world == NULL)
+        return rpi_fail(NULL, RT_ERROR_INVALID_ARGUMENT, "rp_world_set_kv_tokens: no world");
+    rt_result result = rpi_world_check_idle(world, "rp_world_set_kv_tokens");
+    if (result != RT_OK)
+        return result;
+    rpi_world_lock(world);
+    for (int p = 0; p < RPI_PASSES; p++)
+        rpi_pass_drop(world, &world->scheduler.passes[p], RT_OK);
+    result = rt_context_set_kv_tokens(world->context, kv_tokens);
+    if (result == RT_OK)
+        world->context_size = (int32_t)RPI_MIN((uint64_t)world->most_context_size, kv_tokens);
+    rpi_world_unlock(world);
+    return result;
 }
 
 static void free_tables(rp_world *world)

@@ -52,6 +52,7 @@ struct rp_world {
     rt_vocabulary *vocabulary; // made with the first tool
     rt_model_info info;
     int32_t context_size; // positions that one turn may take
+    int32_t most_context_size; // the same, whatever the cache grows to
     int32_t max_rows, max_logits_rows; // of one pass
     rt_token stops[RPI_MAX_STOPS];
     int32_t stop_count;

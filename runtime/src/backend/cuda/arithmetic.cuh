@@ -181,8 +181,8 @@ static __device__ __forceinline__ bool rti_stopped(const rti_pass_header &header
     return rti_warp_uniform(header.stopped == header.number);
 }
 
-// The stop flag lies across the bus, a microsecond away: one thread of each of the longer kernels asks for it where it begins, and
-// leaves word in the header, which all kernels read, where it ends.
+// The stop flag lies across the bus, a microsecond away: one thread of each of the longer kernels asks for it before it
+// stores its results, and afterwards leaves word in the header, which all kernels read.
 static __device__ __forceinline__ unsigned rti_look_far(const rti_pass_rows &rows)
 {
     return (threadIdx.x | blockIdx.x | blockIdx.y | blockIdx.z) == 0 ? *rows.stop : 0u;

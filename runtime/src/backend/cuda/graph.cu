@@ -70,9 +70,9 @@ static cudaError_t capture(const rti_launch_context &c, int layer, cudaGraphExec
 // need not be of one kind.
 static cudaError_t warm_up(rti_device *d, rti_cuda_slot *slot)
 {
-    static const int counts[] = {1, 16, 32, RT_MAX_PASS_ROWS};
+    static const int counts[] = {1, 8, 16, 32, RT_MAX_PASS_ROWS};
     cudaError_t error = cudaMemsetAsync(slot->inputs, 0, slot->inputs_bytes, d->stream);
-    for (int i = 0; i < 4 && error == cudaSuccess; i++) {
+    for (int i = 0; i < 5 && error == cudaSuccess; i++) {
         rti_launch_context c = {d, slot, least(counts[i], d->max_rows)};
         rt_part parts[5], other = rt_part();
         error = rti_cuda_launch_part(c, other); // the embedding

@@ -12,7 +12,6 @@ static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP)
 matrix_float(rti_device_matrix m, const float *values, int output_begin, int output_end, rti_matrix_work work, rti_pass_rows rows)
 {
     const rti_pass_header header = rti_read_header(rows);
-    const unsigned seen = rti_look_far(rows);
     if (rti_stopped(header)) return;
     int row_count = work.logits_rows ? header.logits_count : header.row_count;
     int row_begin = (int)blockIdx.y * FLOAT_ROWS;
@@ -26,6 +25,7 @@ matrix_float(rti_device_matrix m, const float *values, int output_begin, int out
         for (int r = 0; r < FLOAT_ROWS; r++)
             if (row_begin + r < row_count) sum[r] = __fmaf_rn(w, values[(size_t)(row_begin + r) * (size_t)m.columns + (size_t)column], sum[r]);
     }
+    const unsigned seen = rti_look_far(rows);
     for (int r = 0; r < FLOAT_ROWS; r++) {
         float total = rti_warp_sum(sum[r]);
         if (lane == 0 && row_begin + r < row_count) rti_finish(work, share, output_row, row_begin + r, total);

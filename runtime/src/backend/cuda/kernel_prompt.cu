@@ -57,7 +57,6 @@ matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
 {
     RTI_SHARED(float4, shared); // [2][TILES][thread]
     const rti_pass_header header = rti_read_header(rows);
-    const unsigned seen = rti_look_far(rows);
     const int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP;
     const rti_share share = rti_find_share<RTI_PARTIALS>(work, (int)blockIdx.y);
     const int group = share.group + warp, row_count = work.logits_rows ? header.logits_count : header.row_count;
@@ -91,6 +90,7 @@ matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
         if (!(leaf & 4)) put_aside(sum, four);
         else add_to(four, sum);
     }
+    const unsigned seen = rti_look_far(rows);
     RTI_UNROLL
     for (int tile = 0; tile < TILES; tile++)
         for (int i = 0; i < 4; i++) {

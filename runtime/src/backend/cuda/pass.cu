@@ -7,33 +7,26 @@
 // Beginning
 // ---------------------------------------------------------------------------------------------------------------------
 
-// Rows of one sequence share its table; each distinct one goes up once.
+// Rows of one sequence share its table; all of them go up in one copy.
 static rt_result upload_tables(rti_device *d, rti_cuda_slot *slot, const rti_pass_input *input)
 {
     int *row_tables = (int *)slot->host_rows.row_tables;
     int count = 0;
+    size_t end = 0;
     for (int i = 0; i < input->row_count; i++) {
         const rti_row *row = &input->rows[i];
-        int entries = row->position / RT_KV_BLOCK_TOKENS - row->first_position / RT_KV_BLOCK_TOKENS + 1;
         int same = -1;
         for (int j = i - 1; j >= 0 && same < 0; j--)
             if (input->rows[j].blocks == row->blocks) same = row_tables[j];
         row_tables[i] = same >= 0 ? same : count++;
+        if (i + 1 < input->row_count && input->rows[i + 1].blocks == row->blocks) continue; // a later row has more of them
         size_t at = (size_t)row_tables[i] * (size_t)d->table_size;
-        memcpy(slot->host_tables + at, row->blocks, (size_t)entries * sizeof(unsigned)); // a later row's is the longer one
+        size_t entries = (size_t)(row->position / RT_KV_BLOCK_TOKENS - row->first_position / RT_KV_BLOCK_TOKENS + 1);
+        memcpy(slot->host_tables + at, row->blocks, entries * sizeof(unsigned));
+        end = at + entries > end ? at + entries : end;
     }
-    for (int t = 0; t < count; t++) {
-        int entries = 0;
-        for (int i = 0; i < input->row_count; i++) {
-            const rti_row *row = &input->rows[i];
-            int e = row->position / RT_KV_BLOCK_TOKENS - row->first_position / RT_KV_BLOCK_TOKENS + 1;
-            if (row_tables[i] == t && e > entries) entries = e;
-        }
-        size_t at = (size_t)t * (size_t)d->table_size;
-        cudaError_t error = cudaMemcpyAsync(slot->tables + at, slot->host_tables + at, (size_t)entries * sizeof(unsigned), cudaMemcpyHostToDevice, d->stream);
-        if (error != cudaSuccess) return rti_cuda_check(&d->host, error, "sending block tables");
-    }
-    return RT_OK;
+    cudaError_t error = cudaMemcpyAsync(slot->tables, slot->host_tables, end * sizeof(unsigned), cudaMemcpyHostToDevice, d->stream);
+    return rti_cuda_check(&d->host, error, "sending block tables");
 }
 
 rt_result rti_cuda_pass_begin(rti_device *d, int32_t number, const rti_pass_input *input)

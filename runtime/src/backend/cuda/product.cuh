@@ -164,33 +164,45 @@ template <class F, bool IS_FLOAT = F::is_float> struct record_numbers {
     float scale[2][F::has_halves ? 2 : 1], offset[2]; // [row g or g + 8][half]
 };
 
-template <class F> struct record_numbers<F, true> { // [half of 16 columns]
-    unsigned a[2][4], rest[F::is_f16 ? 2 : 1][4]; // F16: what rounding leaves
+template <class F> struct record_numbers<F, true> { // of 16 columns
+    unsigned a[4], rest[F::is_f16 ? 4 : 1]; // F16: what rounding leaves
 };
 
-// Two F8 of a word, from bit `shift` on, as bfloat16: their exponent and fraction moved to its bits, and the bias made up for by a
-// product that is exact.
-static __device__ __forceinline__ unsigned widen_pair(unsigned word, int shift)
+// Two bfloat16 times 2^120, exactly.
+static __device__ __forceinline__ unsigned raise_exponents(unsigned pair)
 {
-#if !defined(RTI_CUDA_EMULATION) && __CUDA_ARCH__ >= 800
-    unsigned bytes = __byte_perm(word, 0, shift ? 0x3424u : 0x1404u), moved = (bytes >> 4 & 0x07f007f0u) | (bytes & 0x80008000u), widened;
-    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(widened) : "r"(moved), "r"(0x7b807b80u), "r"(0x80008000u)); // times 2^120
-    return widened;
+#if defined(RTI_CUDA_EMULATION)
+    const float factor = __uint_as_float(0x7b800000u);
+    return __float_as_uint(__fmul_rn(__uint_as_float(pair << 16), factor)) >> 16 | __float_as_uint(__fmul_rn(__uint_as_float(pair & 0xffff0000u), factor));
+#elif __CUDA_ARCH__ >= 800
+    unsigned raised;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(raised) : "r"(pair), "r"(0x7b807b80u), "r"(0x80008000u));
+    return raised;
 #else
-    return rti_pack(rti_f8_bits_to_float((uint8_t)(word >> shift)), rti_f8_bits_to_float((uint8_t)(word >> (shift + 8))));
+    return pair; // never launched
 #endif
 }
 
-template <class F> static __device__ __forceinline__ void decode_floats(const raw_record<F> &raw, record_numbers<F> *n)
+// Two F8 of a word, from bit 0 or 16 on, as bfloat16: their exponents and fractions moved to its bits, and the bias made up for.
+static __device__ __forceinline__ unsigned widen_pair(unsigned word, int shift)
+{
+    unsigned bytes = __byte_perm(word, 0, shift ? 0x3424u : 0x1404u); // each in the upper byte of a half
+    return raise_exponents((bytes >> 4 & 0x07f007f0u) | (bytes & 0x80008000u));
+}
+
+template <class F> static __device__ __forceinline__ void decode_floats(const raw_record<F> &raw, int half, record_numbers<F> *n)
 {
     RTI_UNROLL
-    for (int k = 0; k < 8; k++) {
-        if constexpr (F::is_f8) n->a[k / 4][k % 4] = widen_pair(raw.values[k / 2], k % 2 * 16);
-        else n->a[k / 4][k % 4] = raw.values[k];
-        if constexpr (F::is_f16) {
-            float first = rti_half_bits_to_float((uint16_t)raw.values[k]), second = rti_half_bits_to_float((uint16_t)(raw.values[k] >> 16));
-            n->a[k / 4][k % 4] = rti_pack(first, second);
-            n->rest[k / 4][k % 4] = rti_pack_rest(first, second, n->a[k / 4][k % 4]);
+    for (int k = 0; k < 4; k++) {
+        if constexpr (F::is_f8) {
+            n->a[k] = widen_pair(raw.values[2 * half + k / 2], k % 2 * 16);
+        } else if constexpr (F::is_f16) {
+            const unsigned both = raw.values[4 * half + k];
+            float first = rti_half_bits_to_float((uint16_t)both), second = rti_half_bits_to_float((uint16_t)(both >> 16));
+            n->a[k] = rti_pack(first, second);
+            n->rest[k] = rti_pack_rest(first, second, n->a[k]);
+        } else {
+            n->a[k] = raw.values[4 * half + k];
         }
     }
 }
@@ -201,7 +213,7 @@ static __device__ __forceinline__ float byte_value(unsigned word, int i, float z
     return __fadd_rn(__uint_as_float(__byte_perm(word, 0x4b000000u, 0x7550u | (unsigned)i)), -zero);
 }
 
-template <class F> static __device__ __forceinline__ void decode_integers(const raw_record<F> &raw, record_numbers<F> *n)
+template <class F> static __device__ __forceinline__ void decode_record(const raw_record<F> &raw, record_numbers<F> *n)
 {
     if constexpr (F::is_int4) {
         // Four bytes with a nibble each, made signed where there are no offsets (Q4_0: value - 8): bit 7 set first, so that
@@ -230,12 +242,6 @@ template <class F> static __device__ __forceinline__ void decode_integers(const 
     }
 }
 
-template <class F> static __device__ __forceinline__ void decode_record(const raw_record<F> &raw, record_numbers<F> *n)
-{
-    if constexpr (F::is_float) decode_floats<F>(raw, n);
-    else decode_integers<F>(raw, n);
-}
-
 // ---------------------------------------------------------------------------------------------------------------------
 // Activations
 // ---------------------------------------------------------------------------------------------------------------------
@@ -254,9 +260,10 @@ template <int PLANES> struct tile_activations {
     float4 steps;        // scale and sum of row 2t, of row 2t + 1
 };
 
-template <> struct tile_activations<SPLIT> {
-    unsigned bits[2][2][2]; // [half of 16 columns][rounding, what it leaves][two pairs]
-};
+
+// TILES tiles of activation rows; 0: a single row, whose tile's other columns nobody needs.
+#define SINGLE_ROW 0
+static __host__ __device__ constexpr int tile_count(int tiles) { return tiles == SINGLE_ROW ? 1 : tiles; }
 
 // Past the last row the last one's are read again: a column of a product is nobody else's.
 // `first`: the first step's block; a step is RTI_PARTIALS blocks.
@@ -264,7 +271,7 @@ template <int TILES, int PLANES>
 static __device__ __forceinline__ activation_reader<PLANES> find_activations(const rti_rounded &in, int row_begin, int row_count, int first, int lane)
 {
     int row = row_begin + lane / 4, pair = row_begin / 2 + lane % 4;
-    if (TILES == 1) {
+    if (TILES <= 1) {
         row = min(row, row_count - 1);
         pair = min(pair, (row_count - 1) / 2);
     }
@@ -276,24 +283,26 @@ static __device__ __forceinline__ activation_reader<PLANES> find_activations(con
     return reader;
 }
 
-template <int PLANES> static __device__ __forceinline__ tile_activations<PLANES> load_tile(const activation_reader<PLANES> &reader, int tile)
+template <bool IS_SINGLE> static __device__ __forceinline__ float4 load_steps(const float4 *steps)
+{
+    if (!IS_SINGLE) return __ldg(steps);
+    float2 first = __ldg((const float2 *)steps);
+    return make_float4(first.x, first.y, 0.0f, 0.0f);
+}
+
+template <int PLANES, bool IS_SINGLE>
+static __device__ __forceinline__ tile_activations<PLANES> load_tile(const activation_reader<PLANES> &reader, int tile)
 {
     tile_activations<PLANES> x;
     const int8_t *at = reader.values + tile * (RTI_TOKEN_TILE * 32 * PLANES);
-    if constexpr (PLANES == SPLIT) {
-        RTI_UNROLL
-        for (int half = 0; half < 2; half++) {
-            uint4 v = __ldg((const uint4 *)at + half);
-            x.bits[half][0][0] = v.x, x.bits[half][0][1] = v.y, x.bits[half][1][0] = v.z, x.bits[half][1][1] = v.w;
-        }
-    } else if constexpr (PLANES == 2) {
+    if constexpr (PLANES == 2) {
         int4 v = __ldg((const int4 *)at);
         x.bits[0][0] = v.x, x.bits[0][1] = v.y, x.bits[1][0] = v.z, x.bits[1][1] = v.w;
-        x.steps = __ldg(reader.steps + tile * (RTI_TOKEN_TILE / 2));
+        x.steps = load_steps<IS_SINGLE>(reader.steps + tile * (RTI_TOKEN_TILE / 2));
     } else {
         int2 v = __ldg((const int2 *)at);
         x.bits[0][0] = v.x, x.bits[0][1] = v.y;
-        x.steps = __ldg(reader.steps + tile * (RTI_TOKEN_TILE / 2));
+        x.steps = load_steps<IS_SINGLE>(reader.steps + tile * (RTI_TOKEN_TILE / 2));
     }
     return x;
 }
@@ -309,7 +318,7 @@ template <int PLANES> static __device__ __forceinline__ float product_value(cons
     return PLANES == 1 ? value : __fmaf_rn(value, 256.0f, __fadd_rn(__int_as_float(d[PLANES - 1][i]), -MAGIC_VALUE));
 }
 
-template <class F, int PLANES>
+template <class F, int PLANES, bool IS_SINGLE>
 static __device__ __forceinline__ void accumulate_integers(const record_numbers<F> &w, const tile_activations<PLANES> &x, float sum[4])
 {
     const float step[2] = {x.steps.x, x.steps.z}, total[2] = {x.steps.y, x.steps.w};
@@ -322,36 +331,50 @@ static __device__ __forceinline__ void accumulate_integers(const record_numbers<
             else multiply_32(w.a, x.bits[plane], d[plane]);
         }
         RTI_UNROLL
-        for (int i = 0; i < 4; i++) sum[i] = __fmaf_rn(__fmul_rn(w.scale[i / 2][half], step[i % 2]), product_value<PLANES>(d, i), sum[i]);
+        for (int i = 0; i < 4; i += IS_SINGLE ? 2 : 1)
+            sum[i] = __fmaf_rn(__fmul_rn(w.scale[i / 2][half], step[i % 2]), product_value<PLANES>(d, i), sum[i]);
     }
     if constexpr (F::has_offsets) {
         RTI_UNROLL
-        for (int i = 0; i < 4; i++) sum[i] = __fmaf_rn(w.offset[i / 2], total[i % 2], sum[i]);
+        for (int i = 0; i < 4; i += IS_SINGLE ? 2 : 1) sum[i] = __fmaf_rn(w.offset[i / 2], total[i % 2], sum[i]);
     }
 }
 
-template <class F>
-static __device__ __forceinline__ void accumulate_floats(const record_numbers<F> &w, const tile_activations<SPLIT> &x, float sum[4])
-{
-    RTI_UNROLL
-    for (int half = 0; half < 2; half++) {
-        multiply_floats(w.a[half], x.bits[half][0], sum);
-        multiply_floats(w.a[half], x.bits[half][1], sum);
-        if constexpr (F::is_f16) multiply_floats(w.rest[half], x.bits[half][0], sum);
-    }
-}
-
-// One block of a tile of weights into the accumulators of TILES tiles of rows, and on to the next step's activations.
+// One block of a tile of weights into the accumulators of TILES tiles of rows.
 template <class F, int TILES, int PLANES>
-static __device__ __forceinline__ void accumulate_block(const raw_record<F> &raw, activation_reader<PLANES> &reader, float (&sum)[TILES][4])
+static __device__ __forceinline__ void accumulate_integers_block(const raw_record<F> &raw, const activation_reader<PLANES> &reader, float (&sum)[tile_count(TILES)][4])
 {
     record_numbers<F> w;
     decode_record<F>(raw, &w);
     RTI_UNROLL
-    for (int tile = 0; tile < TILES; tile++) {
-        if constexpr (F::is_float) accumulate_floats<F>(w, load_tile<PLANES>(reader, tile), sum[tile]);
-        else accumulate_integers<F, PLANES>(w, load_tile<PLANES>(reader, tile), sum[tile]);
+    for (int tile = 0; tile < tile_count(TILES); tile++)
+        accumulate_integers<F, PLANES, TILES == SINGLE_ROW>(w, load_tile<PLANES, TILES == SINGLE_ROW>(reader, tile), sum[tile]);
+}
+
+template <class F, int TILES>
+static __device__ __forceinline__ void accumulate_floats_block(const raw_record<F> &raw, const activation_reader<SPLIT> &reader, float (&sum)[tile_count(TILES)][4])
+{
+    RTI_UNROLL
+    for (int half = 0; half < 2; half++) {
+        record_numbers<F> w;
+        decode_floats<F>(raw, half, &w);
+        RTI_UNROLL
+        for (int tile = 0; tile < tile_count(TILES); tile++) {
+            uint4 x = __ldg((const uint4 *)(reader.values + tile * (RTI_TOKEN_TILE * 32 * SPLIT)) + half); // roundings, what they leave
+            const unsigned upper[2] = {x.x, x.y}, lower[2] = {x.z, x.w};
+            multiply_floats(w.a, upper, sum[tile]);
+            multiply_floats(w.a, lower, sum[tile]);
+            if constexpr (F::is_f16) multiply_floats(w.rest, upper, sum[tile]);
+        }
     }
+}
+
+// The same of either kind, and on to the next step's activations.
+template <class F, int TILES, int PLANES>
+static __device__ __forceinline__ void accumulate_block(const raw_record<F> &raw, activation_reader<PLANES> &reader, float (&sum)[tile_count(TILES)][4])
+{
+    if constexpr (F::is_float) accumulate_floats_block<F, TILES>(raw, reader, sum);
+    else accumulate_integers_block<F, TILES, PLANES>(raw, reader, sum);
     reader.values += reader.value_stride;
     reader.steps += reader.step_stride;
 }
@@ -360,7 +383,7 @@ static __device__ __forceinline__ void accumulate_block(const raw_record<F> &raw
 // which are there is asked for each, which keeps the compiler from mingling them.
 template <class F, int TILES, int PLANES, int DEPTH, bool LAST>
 static __device__ __forceinline__ void run_round(const uint8_t *record, const uint8_t *super, int lane, int left, raw_record<F> (&raw)[DEPTH],
-                                                 activation_reader<PLANES> &reader, float (&sum)[TILES][4])
+                                                 activation_reader<PLANES> &reader, float (&sum)[tile_count(TILES)][4])
 {
     RTI_UNROLL
     for (int i = 0; i < DEPTH; i++) {
@@ -382,7 +405,7 @@ static __device__ __forceinline__ void begin_rounds(const uint8_t *record, const
 // Every eighth block of a tile, `steps` of them, the first DEPTH of which are on their way.
 template <class F, int TILES, int PLANES, int DEPTH>
 static __device__ __forceinline__ void run_rounds(const uint8_t *record, const uint8_t *super, int lane, int steps, raw_record<F> (&raw)[DEPTH],
-                                                  activation_reader<PLANES> reader, float (&sum)[TILES][4])
+                                                  activation_reader<PLANES> reader, float (&sum)[tile_count(TILES)][4])
 {
     int left = steps;
     for (; left >= DEPTH; left -= DEPTH) {

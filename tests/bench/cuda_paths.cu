@@ -43,7 +43,7 @@ typedef form<RTI_LAYOUT_BF16, RTI_SCALE_F16, false> bf16;
 typedef form<RTI_LAYOUT_F8, RTI_SCALE_F16, false> f8;
 
 #define DECODE(name, form, tiles, planes)                                                                         \
-    extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, FEW_BLOCKS(form, tiles)) name(path_arguments p) \
+    extern "C" __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, FEW_BLOCKS(form, tiles, planes)) name(path_arguments p) \
     {                                                                                                                \
         fix(p);                                                                                                      \
         matrix_decode<form, tiles, planes>(p.work, p.in.rounded, p.rows);                                         \

@@ -5,16 +5,17 @@
 #include "backend/cuda/product.cuh"
 
 // Blocks that a multiprocessor is to have room for, and records on their way in each warp.
-#define FEW_BLOCKS(F, TILES) ((TILES) <= 1 && F::is_int4 && F::is_k ? 3 : 2)
-#define FEW_DEPTH(F, TILES) ((TILES) <= 1 ? (F::is_int4 && !F::is_k ? 6 : F::is_float && !F::is_f8 ? 3 : 4) : (TILES) == 2 ? 3 : 2)
+#define FEW_BLOCKS(F, TILES, PLANES) ((TILES) <= 1 && F::is_int4 && F::is_k && (PLANES) == 1 ? 3 : 2)
+#define FEW_DEPTH(F, TILES, PLANES) \
+    ((TILES) <= 1 ? (F::is_int4 && FEW_BLOCKS(F, TILES, PLANES) == 2 ? 6 : F::is_float && !F::is_f8 ? 3 : 4) : (TILES) == 2 ? 3 : 2)
 
 // A block has one tile of 16 output rows; warp w takes every eighth block from w on, so that it holds partial sum w.
 template <class F, int TILES, int PLANES>
-static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, FEW_BLOCKS(F, TILES))
+static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, FEW_BLOCKS(F, TILES, PLANES))
 matrix_decode(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
 {
     RTI_SHARED(float, parts);
-    constexpr int depth = FEW_DEPTH(F, TILES), tiles = tile_count(TILES);
+    constexpr int depth = FEW_DEPTH(F, TILES, PLANES), tiles = tile_count(TILES);
     const rti_pass_header header = rti_read_header(rows);
     const int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP;
     const rti_share share = rti_find_share<1>(work, (int)blockIdx.y);

@@ -7,6 +7,7 @@
 #include "backend/cuda/product.cuh"
 
 #define TILES 4
+#define ASIDE (TILES * RTI_PARTIALS * RTI_WARP) // vectors of a sum that waits: one a thread and tile
 
 typedef float tile_sums[TILES][4];
 
@@ -35,6 +36,26 @@ static __device__ __forceinline__ void add_to(const float4 *aside, tile_sums &su
     }
 }
 
+static __device__ __forceinline__ void copy(const tile_sums &from, tile_sums &to)
+{
+    RTI_UNROLL
+    for (int tile = 0; tile < TILES; tile++)
+        for (int i = 0; i < 4; i++) to[tile][i] = from[tile][i];
+}
+
+static __device__ __forceinline__ void add_to(const tile_sums &first, tile_sums &sum)
+{
+    RTI_UNROLL
+    for (int tile = 0; tile < TILES; tile++)
+        for (int i = 0; i < 4; i++) sum[tile][i] = __fadd_rn(first[tile][i], sum[tile][i]);
+}
+
+// How many of the three sums that may wait do so in shared memory: the third where registers are scarce.
+template <class F> static __host__ __device__ constexpr int sums_aside()
+{
+    return F::is_float || F::has_halves ? 3 : 2;
+}
+
 // Every eighth block of a tile, the next one's record on its way while one is worked on.
 template <class F, int PLANES>
 static __device__ __forceinline__ void add_blocks(const uint8_t *record, const uint8_t *super, int lane, int steps, activation_reader<PLANES> reader,
@@ -55,7 +76,7 @@ template <class F, int PLANES>
 static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2)
 matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
 {
-    RTI_SHARED(float4, shared); // [2][TILES][thread]
+    RTI_SHARED(float4, shared); // [sums_aside()][TILES][thread]
     const rti_pass_header header = rti_read_header(rows);
     const int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP;
     const rti_share share = rti_find_share<RTI_PARTIALS>(work, (int)blockIdx.y);
@@ -64,7 +85,7 @@ matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
     if (rti_stopped(header) || row_begin >= row_count || group >= share.group_end) return;
     const uint8_t *records = share.values + (size_t)group * (size_t)work.blocks * F::record_bytes;
     const uint8_t *super = F::is_k ? share.supers + (size_t)group * (size_t)((work.blocks + 7) / 8) * RTI_SUPER_BYTES : NULL;
-    float4 *pair = shared + threadIdx.x, *four = pair + TILES * RTI_PARTIALS * RTI_WARP;
+    float4 *pair = shared + threadIdx.x, *four = pair + ASIDE, *one = four + ASIDE;
     tile_sums sum, single;
     clear(single);
     // The tree ((0 + 4) + (2 + 6)) + ((1 + 5) + (3 + 7)) of partial sums, leaf by leaf: one sum of each height waits.
@@ -74,14 +95,12 @@ matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
         add_blocks<F, PLANES>(records + (size_t)partial * F::record_bytes, super, lane, steps,
                               find_activations<TILES, PLANES>(in, row_begin, row_count, partial, lane), sum);
         if (!(leaf & 1)) {
-            RTI_UNROLL
-            for (int tile = 0; tile < TILES; tile++)
-                for (int i = 0; i < 4; i++) single[tile][i] = sum[tile][i];
+            if (sums_aside<F>() > 2) put_aside(sum, one);
+            else copy(sum, single);
             continue;
         }
-        RTI_UNROLL
-        for (int tile = 0; tile < TILES; tile++)
-            for (int i = 0; i < 4; i++) sum[tile][i] = __fadd_rn(single[tile][i], sum[tile][i]);
+        if (sums_aside<F>() > 2) add_to(one, sum);
+        else add_to(single, sum);
         if (!(leaf & 2)) {
             put_aside(sum, pair);
             continue;
@@ -104,7 +123,7 @@ template <class F> struct many_rows {
     static void launch(const rti_matrix_work &work, const rti_rounded &in, const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
     {
         dim3 grid((unsigned)((max_rows + TILES * RTI_TOKEN_TILE - 1) / (TILES * RTI_TOKEN_TILE)), (unsigned)rti_block_count<RTI_PARTIALS>(work));
-        size_t shared = sizeof(float4) * 2 * TILES * RTI_PARTIALS * RTI_WARP;
+        size_t shared = sizeof(float4) * ASIDE * sums_aside<F>();
         if constexpr (F::is_float) RTI_LAUNCH((matrix_prompt<F, SPLIT>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
         else if (in.planes == 2) RTI_LAUNCH((matrix_prompt<F, 2>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
         else RTI_LAUNCH((matrix_prompt<F, 1>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);

@@ -250,7 +250,7 @@ template <class F> static __device__ __forceinline__ void decode_record(const ra
 template <int PLANES> struct activation_reader {
     const int8_t *values;
     const float4 *steps;
-    size_t value_stride, step_stride; // bytes; vectors of two rows
+    unsigned value_stride, step_stride; // bytes; vectors of two rows
 };
 
 #define SPLIT 4 // planes of bytes that two bfloat16 take
@@ -278,8 +278,8 @@ static __device__ __forceinline__ activation_reader<PLANES> find_activations(con
     activation_reader<PLANES> reader;
     reader.values = in.values + ((size_t)first * (size_t)in.padded_rows + (size_t)row) * (32 * PLANES) + lane % 4 * (8 * PLANES);
     reader.steps = (const float4 *)in.steps + (size_t)first * (size_t)(in.padded_rows / 2) + (size_t)pair;
-    reader.value_stride = (size_t)RTI_PARTIALS * (size_t)in.padded_rows * (32 * PLANES);
-    reader.step_stride = (size_t)RTI_PARTIALS * (size_t)(in.padded_rows / 2);
+    reader.value_stride = (unsigned)(RTI_PARTIALS * 32 * PLANES) * (unsigned)in.padded_rows;
+    reader.step_stride = (unsigned)(RTI_PARTIALS / 2) * (unsigned)in.padded_rows;
     return reader;
 }
 

@@ -20,11 +20,11 @@ typedef struct play {
 // Frames with characters or with spins. Undisturbed: no other program took the processor from this thread in them.
 typedef struct tally {
     uint64_t frames, missed, undisturbed, undisturbed_missed;
+    samples overshoot, undisturbed_overshoot; // past what was left of the frame
 } tally;
 
 typedef struct figures {
     double last_us; // the whole of the last frame, for the pacer
-    samples overshoot, noise;
     tally talking, spinning;
     uint64_t own_missed;
     double idle_us, used_us; // of frames in which there was work
@@ -101,8 +101,11 @@ static long interruptions(void)
     return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
 }
 
-static void count_frame(tally *t, bool missed, bool disturbed)
+static void count_frame(tally *t, bool missed, bool disturbed, double overshoot_us)
 {
+    samples_add(&t->overshoot, overshoot_us);
+    if (!disturbed)
+        samples_add(&t->undisturbed_overshoot, overshoot_us);
     t->frames++;
     t->missed += missed;
     t->undisturbed += !disturbed;
@@ -127,8 +130,7 @@ static void play_frame(const play *p, cast *c, const spin *s, double render_us, 
     double total = rendered + (double)(frames_now() - events) * 1e-3;
     bool missed = total > period_us && render_us <= period_us;
     f->last_us = total > period_us ? total : period_us;
-    samples_add(c ? &f->overshoot : &f->noise, took > budget ? took - budget : 0);
-    count_frame(c ? &f->talking : &f->spinning, missed, interruptions() != before);
+    count_frame(c ? &f->talking : &f->spinning, missed, interruptions() != before, took > budget ? took - budget : 0);
     if (c) {
         double idle = period_us - render_us;
         f->own_missed += render_us > period_us;
@@ -141,13 +143,21 @@ static void play_frame(const play *p, cast *c, const spin *s, double render_us, 
         wait_until(deadline);
 }
 
+static void free_figures(figures *f)
+{
+    samples *all[] = {&f->talking.overshoot, &f->talking.undisturbed_overshoot, &f->spinning.overshoot,
+                      &f->spinning.undisturbed_overshoot};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        samples_free(all[i]);
+}
+
 static void measure(const play *p, cast *c, const double *times, size_t count, figures *f)
 {
     cast_warm_up(c, 1);
     spin s = spin_calibrate();
     for (size_t i = 0; i < BLOCK && i < count; i++)
         play_frame(p, c, &s, times[i], f);
-    samples_free(&f->overshoot);
+    free_figures(f);
     *f = (figures){.last_us = 1e6 / (double)p->stage.fps};
     rp_world_reset_stats(c->world);
     rp_stats stats;
@@ -186,11 +196,17 @@ static json_t *report(const play *p, const cast *c, const figures *f)
     figure_set(out, "undisturbed_extra_missed_percent", calm_missed - calm_with_spins);
     figure_set(out, "idle_used_percent", f->idle_us > 0 ? 100 * f->used_us / f->idle_us : 0);
     figure_set(out, "idle_mean_us", f->idle_us / frames);
-    figure_set(out, "overshoot_p50_us", samples_quantile(&f->overshoot, 0.5));
-    figure_set(out, "overshoot_p99_us", samples_quantile(&f->overshoot, 0.99));
-    figure_set(out, "overshoot_p999_us", samples_quantile(&f->overshoot, 0.999));
-    figure_set(out, "noise_p99_us", samples_quantile(&f->noise, 0.99));
-    figure_set(out, "noise_p999_us", samples_quantile(&f->noise, 0.999));
+    const samples *over = &f->talking.overshoot, *noise = &f->spinning.overshoot;
+    const samples *calm_over = &f->talking.undisturbed_overshoot, *calm_noise = &f->spinning.undisturbed_overshoot;
+    figure_set(out, "overshoot_p50_us", samples_quantile(over, 0.5));
+    figure_set(out, "overshoot_p99_us", samples_quantile(over, 0.99));
+    figure_set(out, "overshoot_p999_us", samples_quantile(over, 0.999));
+    figure_set(out, "noise_p99_us", samples_quantile(noise, 0.99));
+    figure_set(out, "noise_p999_us", samples_quantile(noise, 0.999));
+    figure_set(out, "undisturbed_overshoot_p99_us", samples_quantile(calm_over, 0.99));
+    figure_set(out, "undisturbed_overshoot_p999_us", samples_quantile(calm_over, 0.999));
+    figure_set(out, "undisturbed_noise_p99_us", samples_quantile(calm_noise, 0.99));
+    figure_set(out, "undisturbed_noise_p999_us", samples_quantile(calm_noise, 0.999));
     figure_set(out, "tokens_per_second", (double)stats.decode_tokens / f->seconds);
     figure_set(out, "prefill_tokens_per_second", (double)stats.prefill_tokens / f->seconds);
     figure_set(out, "first_text_p50_ms", samples_quantile(&c->first_text, 0.5) * 1e-3);
@@ -257,8 +273,7 @@ int command_frame(int argc, char **argv)
         exit_code = stage_report(&s, &p.stage, report(&p, &s.cast, &f));
     }
     stage_end(&s);
-    samples_free(&f.overshoot);
-    samples_free(&f.noise);
+    free_figures(&f);
     free(times);
     return exit_code;
 }

@@ -313,6 +313,54 @@ static void test_bad_passes_are_refused_and_change_nothing(void **state)
     close_setup(&s); // with a pass under way
 }
 
+// What is counted for the pieces of a part is what is counted for the whole, wherever it is cut; a tile of few rows is not what
+// a tile of many is.
+static void check_work(const char *path, int32_t row_count)
+{
+    setup s = open_setup(path, RT_BACKEND_CPU, RT_ISA_AUTO, RT_PRECISION_FAST);
+    rt_sequence sequence;
+    rt_row rows[MOST_ROWS];
+    rt_pass *pass;
+    static rt_slice whole, slice;
+    assert_int_equal(rt_sequence_create(s.context, &sequence), RT_OK);
+    for (int32_t i = 0; i < row_count; i++)
+        rows[i] = (rt_row){.sequence = sequence, .token = i % 50 + 3, .wants_logits = i % 3 == 0};
+    assert_int_equal(rt_pass_begin(s.context, rows, row_count, &pass), RT_OK);
+    const rt_slice_limit all = {0};
+    assert_int_equal(rt_pass_plan(pass, &all, &whole), RT_OK);
+    assert_true(whole.parts[whole.part_count - 1].kind == RT_PART_LOGITS);
+    uint64_t bytes[RT_SLICE_MAX_PARTS] = {0}, operations[RT_SLICE_MAX_PARTS] = {0};
+    for (uint32_t step = 0; !rt_pass_is_done(pass); step++) {
+        const rt_slice_limit limit = {.cost = one_a_unit, .budget_ns = 1 + step % 4};
+        assert_int_equal(rt_pass_plan(pass, &limit, &slice), RT_OK);
+        for (int32_t i = 0; i < slice.part_count; i++) {
+            int32_t number = 0;
+            while (whole.parts[number].kind != slice.parts[i].kind || whole.parts[number].layer != slice.parts[i].layer) number++;
+            assert_true(slice.parts[i].operations > 0 || slice.parts[i].kind == RT_PART_ATTENTION);
+            bytes[number] += slice.parts[i].bytes;
+            operations[number] += slice.parts[i].operations;
+        }
+        assert_int_equal(rt_pass_run(pass, &slice), RT_OK);
+    }
+    for (int32_t i = 0; i < whole.part_count; i++) {
+        assert_int_equal(bytes[i], whole.parts[i].bytes);
+        assert_int_equal(operations[i], whole.parts[i].operations);
+    }
+    rt_pass_abandon(pass);
+    close_setup(&s);
+}
+
+static void test_work_of_pieces_adds_up(void **state)
+{
+    (void)state;
+    static const int32_t counts[] = {1, 3, 8, 10, 33, 40};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        check_work(FOLDER "llama3/model-q8_0.gguf", counts[i]);
+        check_work(FOLDER "gemma3", counts[i]);
+        check_work(FOLDER "nemotron", counts[i]);
+    }
+}
+
 static void test_a_lost_device_is_a_result(void **state)
 {
     (void)state;
@@ -410,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_same_bits_on_emulated_cuda),
         cmocka_unit_test(test_masked_rows_have_the_same_bits),
         cmocka_unit_test(test_bad_passes_are_refused_and_change_nothing),
+        cmocka_unit_test(test_work_of_pieces_adds_up),
         cmocka_unit_test(test_a_lost_device_is_a_result),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,16 +3,15 @@
 // Additive increase, multiplicative decrease (Chiu and Jain 1989), with a memory: the budget at which a frame was last
 // missed is approached slowly, so that the pacer does not keep probing it.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "schedule/pacer.h"
 
 // A frame counts as missed from this share of its target on; frames well within it let the budget grow.
 static const double MISSED = 1.05, COMFORT = 0.97;
 static const double BACK_OFF = 0.7, GROWTH = 0.02, SLOW_GROWTH = 0.002;
 enum { HOLD_FRAMES = 30, CEILING_FRAMES = 1800 };
 
-void rpi_pacer_init(rpi_pacer *pacer, const rp_world *world)
+void rpi_pacer_init(rpi_pacer *pacer, const rp_pacer_def *def)
 {
-    const rp_pacer_def *def = &world->def.pacer;
     *pacer = (rpi_pacer){ .budget_us = RPI_MAX(def->most_us / 4.0, (double)def->least_us), .ceiling_us = def->most_us };
 }
 
@@ -32,9 +31,8 @@ static void miss(rpi_pacer *pacer, const rp_pacer_def *def)
     pacer->good_frames = 0;
 }
 
-uint32_t rpi_pacer_frame(rpi_pacer *pacer, const rp_world *world, uint32_t frame_us)
+uint32_t rpi_pacer_frame(rpi_pacer *pacer, const rp_pacer_def *def, uint32_t frame_us)
 {
-    const rp_pacer_def *def = &world->def.pacer;
     if (pacer->unpaced)
         return def->most_us;
     double target = def->target_frame_us, over = frame_us - target;
@@ -59,7 +57,7 @@ uint32_t rpi_pacer_frame(rpi_pacer *pacer, const rp_world *world, uint32_t frame
     return (uint32_t)pacer->budget_us;
 }
 
-uint32_t rpi_pacer_budget(const rpi_pacer *pacer, const rp_world *world)
+uint32_t rpi_pacer_budget(const rpi_pacer *pacer, const rp_pacer_def *def)
 {
-    return pacer->unpaced ? world->def.pacer.most_us : (uint32_t)pacer->budget_us;
+    return pacer->unpaced ? def->most_us : (uint32_t)pacer->budget_us;
 }

@@ -4,6 +4,8 @@
 #define RPI_SCHEDULE_H
 
 #include "schedule/cost.h"
+#include "schedule/pacer.h"
+#include "schedule/reserve.h"
 #include "turn/turn.h"
 
 enum { RPI_PASSES = 3 }; // the last one is for turns in focus only
@@ -35,7 +37,7 @@ typedef struct rpi_scheduler {
     bool queues;      // slices run on a device beside this thread: one at a time, as large as the budget
     double credit_ns; // budget that was left because the next piece did not fit
     double debt_ns;   // what turns in focus owe to all others, see relief in scheduler.c
-    double reserve_ns; // learned: what is kept free at the end of an update, see world/update.c
+    rpi_reserve reserve;
 } rpi_scheduler;
 
 rt_result rpi_scheduler_create(rp_world *world);
@@ -65,18 +67,5 @@ void rpi_queue_update(rp_world *world, uint64_t now_ns);
 bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns);
 // Answers a turn that has no slot with a line that the character's author wrote. False: it has none, or no memory for it.
 bool rpi_queue_answer_authored(rp_world *world, rpi_turn *turn);
-
-// The pacer: total frame times in, budget out.
-typedef struct rpi_pacer {
-    double budget_us;
-    double ceiling_us; // budget at which a frame was last missed
-    uint32_t good_frames, hold_frames;
-    bool unpaced;
-    uint32_t used_us; // by the updates since the last frame
-} rpi_pacer;
-
-void rpi_pacer_init(rpi_pacer *pacer, const rp_world *world);
-uint32_t rpi_pacer_frame(rpi_pacer *pacer, const rp_world *world, uint32_t frame_us);
-uint32_t rpi_pacer_budget(const rpi_pacer *pacer, const rp_world *world);
 
 #endif

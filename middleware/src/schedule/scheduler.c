@@ -15,7 +15,6 @@ static const double MOST_LOCKED_NS = 1e6;
 static const double LEAST_SLICE_NS = 6e3; // below, beginning a slice takes as long as what it does
 static const uint32_t MOST_CUT_US = 2000;
 enum { PARTS_A_SLICE = 16 };
-static const double FIRST_RESERVE_NS = 60e3; // until the machine has shown what it does
 
 // Of the time that turns in focus take this share goes to all others, a slice at a time: a focus that never ends must not
 // silence everybody else. Little enough not to be noticed.
@@ -33,7 +32,7 @@ rt_result rpi_scheduler_create(rp_world *world)
     rpi_scheduler *scheduler = &world->scheduler;
     const rt_host *host = &world->host;
     rpi_cost_init(&scheduler->cost, world->def.margin);
-    scheduler->reserve_ns = FIRST_RESERVE_NS;
+    rpi_reserve_init(&scheduler->reserve);
     scheduler->rows = rpi_allocate_zeroed(host, (size_t)world->max_rows * sizeof *scheduler->rows);
     scheduler->candidates = rpi_allocate_zeroed(host, (size_t)world->slot_count * rpi_pass_candidate_bytes());
     bool fits = scheduler->rows != NULL && scheduler->candidates != NULL;

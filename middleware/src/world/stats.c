@@ -46,7 +46,7 @@ void rp_world_get_stats(const rp_world *world, rp_stats *stats)
     stats->allocations = atomic_load(&world->meter.allocations) - world->allocations_before;
     stats->memory_bytes = atomic_load(&world->meter.bytes);
     stats->detail_level = world->detail_level;
-    stats->pacer_budget_us = rpi_pacer_budget(&world->pacer, world);
+    stats->pacer_budget_us = rpi_pacer_budget(&world->pacer, &world->def.pacer);
     rt_context_cache_stats(world->context, &stats->cache);
     for (int32_t i = 0; i < world->turn_capacity; i++) {
         const rpi_turn *turn = &world->turns[i];

@@ -2,33 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include "world/world.h"
 
-// Kept free at the end: for leaving, and for what the system does to the last pieces (timer interrupts take a busy core
-// 20 to 120 microseconds). How much is learned: a late update adds what it was late by and some more, each that is not takes
-// a little away, the more the larger it is (a noisy minute must not be paid for an hour). It settles where less than one in a
-// thousand is late.
-static const double LEAST_RESERVE_NS = 2e3, MOST_RESERVE_NS = 300e3;
-static const double LATE_MOST_NS = 60e3, LATE_MORE_NS = 15e3, RESERVE_DECAY_NS = 10, RESERVE_DECAY = 1.0 / 4000;
-static const double MOST_RESERVED = 0.05; // of the budget
-
-static uint64_t reserve_of(const rp_world *world, uint64_t budget_ns)
-{
-    double reserve = RPI_MIN(world->scheduler.reserve_ns, (double)budget_ns * MOST_RESERVED);
-    return (uint64_t)RPI_MAX(reserve, RPI_MIN(LEAST_RESERVE_NS, (double)budget_ns / 2));
-}
-
-static void learn_reserve(rp_world *world, uint64_t used_ns, uint64_t budget_ns)
-{
-    rpi_scheduler *scheduler = &world->scheduler;
-    if (!scheduler->refused)
-        return; // it ended because there was nothing left to do
-    double late_ns = (double)used_ns + (double)reserve_of(world, budget_ns) - (double)budget_ns - scheduler->reserve_ns;
-    if (late_ns > 0)
-        scheduler->reserve_ns += RPI_MIN(late_ns, LATE_MOST_NS) + LATE_MORE_NS;
-    else
-        scheduler->reserve_ns -= RESERVE_DECAY_NS + scheduler->reserve_ns * RESERVE_DECAY;
-    scheduler->reserve_ns = RPI_MIN(RPI_MAX(scheduler->reserve_ns, LEAST_RESERVE_NS), MOST_RESERVE_NS);
-}
-
 // Calls that the game did not answer in time have failed.
 static void expire_calls(rp_world *world, uint64_t now_ns)
 {
@@ -55,7 +28,8 @@ void rpi_world_account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, u
     if (budget_us == RP_BUDGET_UNLIMITED)
         return;
     world->stats.budget_us += budget_us;
-    learn_reserve(world, used_ns, (uint64_t)budget_us * 1000);
+    if (world->scheduler.refused) // else it ended because there was nothing left to do
+        rpi_reserve_learn(&world->scheduler.reserve, used_ns, (uint64_t)budget_us * 1000);
     double over_us = (double)used_ns / 1000.0 - budget_us;
     rpi_histogram_add(&world->stats.overshoot, RPI_MAX(over_us, 0.0));
 }
@@ -71,14 +45,14 @@ rt_result rp_world_update(rp_world *world, uint32_t budget_us)
     uint64_t begin_ns = rpi_world_now(world);
     uint64_t allocations = atomic_load(&world->meter.allocations);
     if (budget_us == RP_BUDGET_PACED)
-        budget_us = rpi_pacer_budget(&world->pacer, world);
+        budget_us = rpi_pacer_budget(&world->pacer, &world->def.pacer);
     rpi_events_pack(world);
     expire_calls(world, begin_ns);
     rpi_queue_update(world, begin_ns);
     bool in_background = world->def.mode == RP_MODE_BACKGROUND;
     uint64_t budget_ns = (uint64_t)budget_us * 1000, deadline_ns = UINT64_MAX;
     if (budget_us != RP_BUDGET_UNLIMITED)
-        deadline_ns = begin_ns + budget_ns - reserve_of(world, budget_ns);
+        deadline_ns = begin_ns + budget_ns - rpi_reserve_of(&world->scheduler.reserve, budget_ns);
     bool worked = budget_us > 0 && !in_background && rpi_scheduler_has_work(world);
     if (worked)
         rpi_scheduler_run(world, deadline_ns, true);
@@ -96,7 +70,7 @@ uint32_t rp_world_frame(rp_world *world, uint32_t frame_us)
     if (world == NULL)
         return 0;
     rpi_world_lock(world);
-    uint32_t budget_us = rpi_pacer_frame(&world->pacer, world, frame_us);
+    uint32_t budget_us = rpi_pacer_frame(&world->pacer, &world->def.pacer, frame_us);
     rpi_world_unlock(world);
     return budget_us;
 }

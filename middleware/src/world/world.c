@@ -176,7 +176,7 @@ static rt_result build(rp_world *world, const rp_world_def *def)
     if (result == RT_OK)
         result = create_tables(world);
     if (result == RT_OK)
-        rpi_pacer_init(&world->pacer, world);
+        rpi_pacer_init(&world->pacer, &world->def.pacer);
     if (result == RT_OK && def->mode == RP_MODE_BACKGROUND)
         result = rpi_background_create(world);
     return result;

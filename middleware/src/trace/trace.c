@@ -17,7 +17,7 @@ void rpi_trace_add(rp_world *world, rpi_trace_kind kind, uint64_t begin_ns, uint
         return;
     uint64_t duration = end_ns > begin_ns ? end_ns - begin_ns : 0;
     trace->entries[trace->count++ % trace->capacity] =
-        (rpi_trace_entry){ .begin_ns = begin_ns, .duration_ns = (uint32_t)RPI_MIN(duration, (uint64_t)UINT32_MAX),
+        (rpi_trace_entry){ .begin_ns = begin_ns, .duration_ns = duration,
                            .kind = (uint16_t)kind, .a = a, .b = b, .c = c };
 }
 
@@ -182,7 +182,7 @@ static void write_open_stages(FILE *file, const rp_world *world)
         if (slot->turn == NULL || slot->traced_stage == RPI_STAGE_FREE || now < slot->stage_ns)
             continue;
         rpi_trace_entry entry = { .begin_ns = slot->stage_ns, .kind = RPI_TRACE_STAGE, .a = (int32_t)slot->traced_stage,
-                                  .duration_ns = (uint32_t)RPI_MIN(now - slot->stage_ns, (uint64_t)UINT32_MAX),
+                                  .duration_ns = now - slot->stage_ns,
                                   .b = (int32_t)slot->character->index, .c = (int32_t)slot->turn->index };
         write_entry(file, &entry);
     }

@@ -19,8 +19,8 @@ typedef enum rpi_trace_kind {
 } rpi_trace_kind;
 
 typedef struct rpi_trace_entry {
-    uint64_t begin_ns;
-    uint32_t duration_ns, predicted_ns;
+    uint64_t begin_ns, duration_ns; // a turn may wait for longer than 32 bits hold
+    uint32_t predicted_ns;
     uint32_t left_ns; // of the budget, when it was decided
     int16_t rank;
     uint16_t kind, d;

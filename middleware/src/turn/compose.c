@@ -7,8 +7,8 @@
 // Positions kept free beside prompt and reply; with functions also those of a call's arguments.
 enum { SPARE_POSITIONS = 32, CALL_POSITIONS = 512 };
 
-// Encoded in one piece: 15 to 50 microseconds, 150 for the very first text of a process.
-enum { ENCODE_BYTES = 1024 };
+// Encoded in one piece: 10 to 40 microseconds, 150 for the very first text of a process.
+enum { ENCODE_BYTES = 512 };
 
 // What the player says in a prompt that is computed ahead of time.
 static const char NO_LINE[] = "...";

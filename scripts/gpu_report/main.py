@@ -225,8 +225,8 @@ def compare_logits(seconds, report):
     kls = [divergence(p, q) for p, q in zip(rows["cpu"], rows["cuda"])]
     same = sum(max(range(len(p)), key=p.__getitem__) == max(range(len(q)), key=q.__getitem__) for p, q in zip(rows["cpu"], rows["cuda"]))
     report.data["logits"] = {"model": model, "positions": len(kls), "kl_mean": sum(kls) / len(kls), "kl_max": max(kls), "same_best": same}
-    if not max(kls) < 0.01:
-        raise Fail("KL of the CPU's to the GPU's logits: %.3g at worst" % max(kls))
+    if not sum(kls) / len(kls) < 0.005: # what docs/cuda.md states
+        raise Fail("KL of the CPU's to the GPU's logits: %.3g in the mean" % (sum(kls) / len(kls)))
     return "KL %.3g mean, %.3g at worst, the same best token at %d of %d positions" % (
         sum(kls) / len(kls), max(kls), same, len(kls))
 

@@ -16,6 +16,7 @@ matrix_decode(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
 {
     RTI_SHARED(float, parts);
     constexpr int depth = FEW_DEPTH(F, TILES, PLANES), tiles = tile_count(TILES);
+    constexpr bool is_slow = TILES == 4 && !F::is_float; // a step takes longer than a load
     const rti_pass_header header = rti_read_header(rows);
     const int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP;
     const rti_share share = rti_find_share<1>(work, (int)blockIdx.y);
@@ -23,14 +24,16 @@ matrix_decode(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
     const uint8_t *record = share.values + ((size_t)share.group * (size_t)work.blocks + (size_t)warp) * F::record_bytes;
     const uint8_t *super = F::is_k ? share.supers + (size_t)share.group * (size_t)((work.blocks + 7) / 8) * RTI_SUPER_BYTES : NULL;
     raw_record<F> raw[depth];
-    begin_rounds<F, depth>(record, super, lane, steps, raw); // before the header is here
+    if (!is_slow) begin_rounds<F, depth>(record, super, lane, steps, raw); // before the header is here
     const int row_count = work.logits_rows ? header.logits_count : header.row_count, row_begin = (int)blockIdx.x * tiles * RTI_TOKEN_TILE;
     if (rti_stopped(header) || row_begin >= row_count) return;
 
     float sum[tiles][4];
     RTI_UNROLL
     for (int i = 0; i < tiles; i++) sum[i][0] = sum[i][1] = sum[i][2] = sum[i][3] = 0.0f;
-    run_rounds<F, TILES, PLANES, depth>(record, super, lane, steps, raw, find_activations<TILES, PLANES>(in, row_begin, row_count, warp, lane), sum);
+    const activation_reader<PLANES> reader = find_activations<TILES, PLANES>(in, row_begin, row_count, warp, lane);
+    if (is_slow) add_blocks<F, TILES, PLANES>(record, super, lane, steps, reader, sum);
+    else run_rounds<F, TILES, PLANES, depth>(record, super, lane, steps, raw, reader, sum);
     const unsigned seen = rti_look_far(rows);
     RTI_UNROLL
     for (int tile = 0; tile < tiles; tile++)

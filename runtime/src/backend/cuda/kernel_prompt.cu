@@ -56,22 +56,6 @@ template <class F> static __host__ __device__ constexpr int sums_aside()
     return F::is_float || F::has_halves ? 3 : 2;
 }
 
-// Every eighth block of a tile, the next one's record on its way while one is worked on.
-template <class F, int PLANES>
-static __device__ __forceinline__ void add_blocks(const uint8_t *record, const uint8_t *super, int lane, int steps, activation_reader<PLANES> reader,
-                                                  tile_sums &sum)
-{
-    raw_record<F> raw, next;
-    if (steps > 0) load_record<F>(record, super, lane, &raw);
-    for (int step = 0; step < steps; step++) {
-        record += RTI_PARTIALS * F::record_bytes;
-        super += RTI_SUPER_BYTES;
-        if (step + 1 < steps) load_record<F>(record, super, lane, &next);
-        accumulate_block<F, TILES, PLANES>(raw, reader, sum);
-        raw = next;
-    }
-}
-
 template <class F, int PLANES>
 static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2)
 matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
@@ -92,7 +76,7 @@ matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
     for (int leaf = 0; leaf < RTI_PARTIALS; leaf++) {
         const int partial = (leaf & 1) << 2 | (leaf & 2) | leaf >> 2, steps = (work.blocks - partial + RTI_PARTIALS - 1) / RTI_PARTIALS;
         clear(sum);
-        add_blocks<F, PLANES>(records + (size_t)partial * F::record_bytes, super, lane, steps,
+        add_blocks<F, TILES, PLANES>(records + (size_t)partial * F::record_bytes, super, lane, steps,
                               find_activations<TILES, PLANES>(in, row_begin, row_count, partial, lane), sum);
         if (!(leaf & 1)) {
             if (sums_aside<F>() > 2) put_aside(sum, one);

@@ -250,7 +250,7 @@ template <class F> static __device__ __forceinline__ void decode_record(const ra
 template <int PLANES> struct activation_reader {
     const int8_t *values;
     const float4 *steps;
-    unsigned value_stride, step_stride; // bytes; vectors of two rows
+    size_t value_stride, step_stride; // bytes; vectors of two rows
 };
 
 #define SPLIT 4 // planes of bytes that two bfloat16 take
@@ -278,8 +278,8 @@ static __device__ __forceinline__ activation_reader<PLANES> find_activations(con
     activation_reader<PLANES> reader;
     reader.values = in.values + ((size_t)first * (size_t)in.padded_rows + (size_t)row) * (32 * PLANES) + lane % 4 * (8 * PLANES);
     reader.steps = (const float4 *)in.steps + (size_t)first * (size_t)(in.padded_rows / 2) + (size_t)pair;
-    reader.value_stride = (unsigned)(RTI_PARTIALS * 32 * PLANES) * (unsigned)in.padded_rows;
-    reader.step_stride = (unsigned)(RTI_PARTIALS / 2) * (unsigned)in.padded_rows;
+    reader.value_stride = (size_t)RTI_PARTIALS * (size_t)in.padded_rows * (32 * PLANES);
+    reader.step_stride = (size_t)RTI_PARTIALS * (size_t)(in.padded_rows / 2);
     return reader;
 }
 
@@ -414,6 +414,24 @@ static __device__ __forceinline__ void run_rounds(const uint8_t *record, const u
         run_round<F, TILES, PLANES, DEPTH, false>(record, super, lane, left, raw, reader, sum);
     }
     run_round<F, TILES, PLANES, DEPTH, true>(record, super, lane, left, raw, reader, sum);
+}
+
+// The same for many rows, which take longer than a load: the next record on its way while one is worked on; of float weights, which
+// take most registers, none.
+template <class F, int TILES, int PLANES>
+static __device__ __forceinline__ void add_blocks(const uint8_t *record, const uint8_t *super, int lane, int steps, activation_reader<PLANES> reader,
+                                                  float (&sum)[tile_count(TILES)][4])
+{
+    raw_record<F> raw, next;
+    if (!F::is_float && steps > 0) load_record<F>(record, super, lane, &next);
+    for (int step = 0; step < steps; step++) {
+        if (F::is_float) load_record<F>(record, super, lane, &raw);
+        else raw = next;
+        record += RTI_PARTIALS * F::record_bytes;
+        super += RTI_SUPER_BYTES;
+        if (!F::is_float && step + 1 < steps) load_record<F>(record, super, lane, &next);
+        accumulate_block<F, TILES, PLANES>(raw, reader, sum);
+    }
 }
 
 // Calls `launch` of the form that the weights have.

@@ -44,7 +44,6 @@ KERNELS = {
     "matrix_decode<1>": (256, 4096, "weights once", "weights once; activations of 8 to 32 bits from the level-2 cache"),
     "matrix_decode<2>": (256, 8192, "weights once", "the same"),
     "matrix_decode<4>": (256, 16384, "weights once for 32 rows", "the same, for each 32 rows"),
-    "matrix_prompt<4>": (256, 49152, "weights once, activations once", "weights once for 32 rows (level 2), activations once for 128 outputs"),
     "matrix_prompt": (256, 32768, "weights once, activations once", "weights once for 32 rows (level 2), activations once for 128 outputs"),
     "matrix_float": (256, 0, "weights once", "weights once for each 8 rows"),
     "attend_chunks": (128, ATTEND_SHARED, "keys and values once for the heads that share them", "once for four heads"),

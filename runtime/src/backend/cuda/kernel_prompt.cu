@@ -51,16 +51,16 @@ static __device__ __forceinline__ void add_to(const tile_sums &first, tile_sums 
 }
 
 // How many of the three sums that may wait do so in shared memory: the third where registers are scarce.
-template <class F> static __host__ __device__ constexpr int sums_aside()
+template <class F, int PLANES> static __host__ __device__ constexpr int sums_aside()
 {
-    return F::is_float || F::has_halves ? 3 : 2;
+    return F::has_halves && PLANES == 2 ? 3 : 2;
 }
 
 template <class F, int PLANES>
 static __global__ void __launch_bounds__(RTI_PARTIALS * RTI_WARP, 2)
 matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
 {
-    RTI_SHARED(float4, shared); // [sums_aside()][TILES][thread]
+    RTI_SHARED(float4, shared); // [sums_aside][TILES][thread]
     const rti_pass_header header = rti_read_header(rows);
     const int warp = (int)threadIdx.x / RTI_WARP, lane = (int)threadIdx.x % RTI_WARP;
     const rti_share share = rti_find_share<RTI_PARTIALS>(work, (int)blockIdx.y);
@@ -79,11 +79,11 @@ matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
         add_blocks<F, TILES, PLANES>(records + (size_t)partial * F::record_bytes, super, lane, steps,
                               find_activations<TILES, PLANES>(in, row_begin, row_count, partial, lane), sum);
         if (!(leaf & 1)) {
-            if (sums_aside<F>() > 2) put_aside(sum, one);
+            if (sums_aside<F, PLANES>() > 2) put_aside(sum, one);
             else copy(sum, single);
             continue;
         }
-        if (sums_aside<F>() > 2) add_to(one, sum);
+        if (sums_aside<F, PLANES>() > 2) add_to(one, sum);
         else add_to(single, sum);
         if (!(leaf & 2)) {
             put_aside(sum, pair);
@@ -103,14 +103,21 @@ matrix_prompt(rti_matrix_work work, rti_rounded in, rti_pass_rows rows)
     rti_leave_word(rows, header, seen);
 }
 
+template <class F, int PLANES>
+static void launch_planes(const rti_matrix_work &work, const rti_rounded &in, const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
+{
+    // Rows first: the blocks that read the same weights run side by side.
+    dim3 grid((unsigned)((max_rows + TILES * RTI_TOKEN_TILE - 1) / (TILES * RTI_TOKEN_TILE)), (unsigned)rti_block_count<RTI_PARTIALS>(work));
+    size_t shared = sizeof(float4) * ASIDE * sums_aside<F, PLANES>();
+    RTI_LAUNCH((matrix_prompt<F, PLANES>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
+}
+
 template <class F> struct many_rows {
     static void launch(const rti_matrix_work &work, const rti_rounded &in, const rti_pass_rows &rows, int max_rows, cudaStream_t stream)
     {
-        dim3 grid((unsigned)((max_rows + TILES * RTI_TOKEN_TILE - 1) / (TILES * RTI_TOKEN_TILE)), (unsigned)rti_block_count<RTI_PARTIALS>(work));
-        size_t shared = sizeof(float4) * ASIDE * sums_aside<F>();
-        if constexpr (F::is_float) RTI_LAUNCH((matrix_prompt<F, SPLIT>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
-        else if (in.planes == 2) RTI_LAUNCH((matrix_prompt<F, 2>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
-        else RTI_LAUNCH((matrix_prompt<F, 1>), grid, RTI_PARTIALS * RTI_WARP, shared, stream, work, in, rows);
+        if constexpr (F::is_float) launch_planes<F, SPLIT>(work, in, rows, max_rows, stream);
+        else if (in.planes == 2) launch_planes<F, 2>(work, in, rows, max_rows, stream);
+        else launch_planes<F, 1>(work, in, rows, max_rows, stream);
     }
 };
 

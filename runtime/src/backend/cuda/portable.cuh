@@ -12,6 +12,7 @@
 #include "backend/cuda/emulation/emulation.h"
 
 #define RTI_UNROLL
+#define RTI_KEEP_LOOP
 
 #else
 
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #define RTI_UNROLL _Pragma("unroll")
+#define RTI_KEEP_LOOP _Pragma("unroll 1")
 #define RTI_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) kernel<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)
 // Declares `name` as the launch's dynamic shared memory.
 #define RTI_SHARED(type, name)                     \

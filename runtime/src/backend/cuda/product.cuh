@@ -416,20 +416,19 @@ static __device__ __forceinline__ void run_rounds(const uint8_t *record, const u
     run_round<F, TILES, PLANES, DEPTH, true>(record, super, lane, left, raw, reader, sum);
 }
 
-// The same for many rows, which take longer than a load: the next record on its way while one is worked on; of float weights, which
-// take most registers, none.
+// The same for many rows, which take longer than a load: the next record on its way while one is worked on.
 template <class F, int TILES, int PLANES>
 static __device__ __forceinline__ void add_blocks(const uint8_t *record, const uint8_t *super, int lane, int steps, activation_reader<PLANES> reader,
                                                   float (&sum)[tile_count(TILES)][4])
 {
     raw_record<F> raw, next;
-    if (!F::is_float && steps > 0) load_record<F>(record, super, lane, &next);
+    if (steps > 0) load_record<F>(record, super, lane, &next);
+    RTI_KEEP_LOOP // several steps at once take registers that there are not
     for (int step = 0; step < steps; step++) {
-        if (F::is_float) load_record<F>(record, super, lane, &raw);
-        else raw = next;
+        raw = next;
         record += RTI_PARTIALS * F::record_bytes;
         super += RTI_SUPER_BYTES;
-        if (!F::is_float && step + 1 < steps) load_record<F>(record, super, lane, &next);
+        if (step + 1 < steps) load_record<F>(record, super, lane, &next);
         accumulate_block<F, TILES, PLANES>(raw, reader, sum);
     }
 }

@@ -8,14 +8,16 @@
 #include <string.h>
 
 #define MAX_TOOLS 128
+#define BUDGET_US 20000 // what is still said once everything is decided costs at most that
 
 typedef struct caller {
     model_options model;
     int64_t rounds, seed, max_tokens;
     double temperature;
-    const char *format;
+    const char *format, *calibrate;
     rp_world *world;
-    json_t *calls; // of the line being served
+    FILE *calls; // of the line being served, as JSON text: what was decoded is printed as it is
+    int64_t call_count;
 } caller;
 
 static const char persona[] =
@@ -26,9 +28,11 @@ static rp_call_status take_call(void *user, rp_world *world, const rp_call *call
 {
     (void)world;
     caller *c = user;
-    json_t *arguments = json_loadb(call->arguments.data, call->arguments.size, JSON_ALLOW_NUL, NULL);
-    json_array_append_new(
-        c->calls, json_pack("{s:s, s:o}", "name", call->name, "arguments", arguments ? arguments : json_object()));
+    json_t *name = json_string(call->name);
+    fputs(c->call_count++ > 0 ? ",{\"name\":" : "{\"name\":", c->calls);
+    json_dumpf(name, c->calls, JSON_ENCODE_ANY);
+    fprintf(c->calls, ",\"arguments\":%s}", call->arguments.data);
+    json_decref(name);
     rp_writer_add(answer, "done", 4);
     return RP_CALL_ANSWERED;
 }
@@ -104,12 +108,12 @@ static bool serve(caller *c, rp_character_id id, const char *text, char problem[
         return false;
     }
     for (bool over = false; !over;) {
-        if (rp_world_update(c->world, 1000) != RT_OK) {
+        if (rp_world_update(c->world, BUDGET_US) != RT_OK) {
             snprintf(problem, 256, "%s", rt_error_message());
             return false;
         }
         rp_event event;
-        bool enough = json_array_size(c->calls) >= (size_t)c->rounds;
+        bool enough = c->call_count >= c->rounds;
         while (rp_world_next_event(c->world, &event)) {
             if (event.kind == RP_EVENT_TURN_FAILED)
                 snprintf(problem, 256, "%.*s", (int)(event.text.size < 255 ? event.text.size : 255), event.text.data);
@@ -165,6 +169,49 @@ static bool serve_record(caller *c, const json_t *record, char problem[256])
     return good;
 }
 
+// One line of the answer; false where it cannot be written.
+static bool print_answer(const json_t *id, const char *problem, const char *calls)
+{
+    char *text = id ? json_dumps(id, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+    json_t *error = problem[0] ? json_string(problem) : NULL;
+    fputs("{", stdout);
+    if (text)
+        printf("\"id\":%s,", text);
+    if (error) {
+        fputs("\"error\":", stdout);
+        json_dumpf(error, stdout, JSON_ENCODE_ANY);
+        fputs(",", stdout);
+    }
+    printf("\"calls\":[%s]}\n", calls);
+    json_decref(error);
+    free(text);
+    return fflush(stdout) == 0 && !ferror(stdout);
+}
+
+static int serve_line(caller *c, const char *line, size_t length, long number)
+{
+    char problem[256] = "", *calls = NULL;
+    size_t size = 0;
+    int exit_code = EXIT_DONE;
+    json_error_t error;
+    json_t *record = json_loadb(line, length, JSON_ALLOW_NUL, &error);
+    c->call_count = 0;
+    c->calls = open_memstream(&calls, &size);
+    if (!record)
+        snprintf(problem, sizeof problem, "not JSON: %s", error.text);
+    if (!c->calls)
+        snprintf(problem, sizeof problem, "out of memory");
+    if (!record || !c->calls || !serve_record(c, record, problem))
+        exit_code = failure("call", "line %ld: %s", number, problem);
+    if (c->calls)
+        fclose(c->calls);
+    if (!print_answer(json_object_get(record, "id"), problem, calls ? calls : ""))
+        exit_code = failure("call", "cannot write to stdout");
+    json_decref(record);
+    free(calls);
+    return exit_code;
+}
+
 static int serve_lines(caller *c)
 {
     char *line = NULL;
@@ -172,27 +219,9 @@ static int serve_lines(caller *c)
     ssize_t length;
     long number = 0;
     int exit_code = EXIT_DONE;
-    while ((length = getline(&line, &capacity, stdin)) > 0) {
-        number++;
-        char problem[256] = "";
-        json_error_t error;
-        json_t *record = json_loadb(line, (size_t)length, JSON_ALLOW_NUL, &error), *answer = json_object();
-        c->calls = json_array();
-        if (!record)
-            snprintf(problem, sizeof problem, "not JSON: %s", error.text);
-        if (json_object_get(record, "id"))
-            json_object_set(answer, "id", json_object_get(record, "id"));
-        if (!record || !serve_record(c, record, problem)) {
-            exit_code = failure("call", "line %ld: %s", number, problem);
-            json_object_set_new(answer, "error", json_string(problem));
-        }
-        json_object_set_new(answer, "calls", c->calls);
-        json_decref(record);
-        if (!print_json(answer)) {
-            exit_code = failure("call", "cannot write to stdout");
-            break;
-        }
-    }
+    while (!ferror(stdout) && (length = getline(&line, &capacity, stdin)) > 0)
+        if (serve_line(c, line, (size_t)length, ++number) != EXIT_DONE)
+            exit_code = EXIT_FAILED;
     free(line);
     return exit_code;
 }
@@ -207,6 +236,8 @@ int command_call(int argc, char **argv)
          4096},
         {"temperature", OPTION_NUMBER, &c.temperature, "T", "default 0: greedy", 0, 10},
         {"seed", OPTION_INTEGER, &c.seed, "N", "default 0", 0, 0},
+        {"calibrate", OPTION_CHOICE, &c.calibrate, "yes|no",
+         "models without calls of their own: weigh names and values against what is likely anyway (default yes)", 0, 0},
         {"format", OPTION_TEXT, &c.format, "NAME", "chat format; without it: found from the model", 0, 0},
     };
     command_line line = {"call",
@@ -231,6 +262,7 @@ int command_call(int argc, char **argv)
         return exit_code;
     def.host = cli_host();
     def.seed = (uint64_t)c.seed;
+    def.calibrate_choices = !c.calibrate || strcmp(c.calibrate, "yes") == 0;
     def.max_call_rounds = (int32_t)c.rounds;
     def.worker_count = c.model.threads > 1 ? (int32_t)c.model.threads - 1 : 0;
     exit_code = rp_world_create(&def, &c.world) == RT_OK ? serve_lines(&c) : failure("call", NULL);

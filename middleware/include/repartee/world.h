@@ -67,6 +67,11 @@ typedef struct rp_world_def {
     const int32_t *worker_cpus;
     uint32_t worker_spin_us;
     int32_t max_call_rounds;  // calls one turn may make, default 2
+    // How a model without a call format of its own decides what to call. true (default): by how much better the player's
+    // line follows from a wish for a tool than from small talk; an argument by how much likelier the conversation has made
+    // it than it is without. false: by whichever name is likeliest behind the conversation ("none" among them), and
+    // arguments likewise: what common words are worth is then taken for what was said (docs/calls.md has both measured).
+    bool calibrate_choices;
     int32_t max_prefill_rows; // prompt tokens in one pass, default 128
     float margin;             // standard deviations of the cost prediction kept free, default 3
     rp_detail_def detail;

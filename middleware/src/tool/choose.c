@@ -15,10 +15,14 @@
 #include <string.h>
 
 // In nats, over the whole line. Feelings have to be clearer: a face that changes at every word is worse than a calm one.
-static const double CALL_MARGIN = 0.75, EMOTION_MARGIN = 2.0;
+static const double CALL_MARGIN = 1.75, EMOTION_MARGIN = 2.0;
 
 // A longer line counts with its end.
 enum { MOST_LINE_TOKENS = 64, MOST_DESCRIPTION_BYTES = 160 };
+
+// What else a line may want; the first of them is what feelings are measured by.
+enum { NO_CALLS = 2 };
+static const char *const no_calls[NO_CALLS] = { " wants to chat: \"", " wants to know something: \"" };
 
 static rt_result out_of_memory(const rp_world *world)
 {
@@ -61,14 +65,21 @@ static bool write_wish(rp_world *world, rpi_buffer *text, const char *who, const
     return true;
 }
 
+static void take_candidate(rpi_slot *slot, size_t begin, size_t middle)
+{
+    rpi_choice *choice = &slot->choice;
+    int32_t index = choice->count++;
+    choice->begin[index] = (int32_t)begin;
+    choice->context[index] = (int32_t)(middle - begin);
+    choice->size[index] = (int32_t)(slot->candidates.count - begin);
+    choice->offer[index] = choice->emotion[index] = -1;
+    choice->score[index] = 0;
+}
+
 // A candidate is its context and the line; what counts are the line's tokens.
 static rt_result add_candidate(rp_world *world, rpi_slot *slot, const rpi_buffer *context)
 {
-    rpi_choice *choice = &slot->choice;
     const char *line = slot->turn->line;
-    if (choice->count >= RPI_MAX_CANDIDATES)
-        return RT_OK;
-    int32_t index = choice->count;
     size_t begin = slot->candidates.count;
     rt_result result = add_encoded(world, &slot->candidates, context->data, context->size);
     size_t middle = slot->candidates.count;
@@ -82,27 +93,48 @@ static rt_result add_candidate(rp_world *world, rpi_slot *slot, const rpi_buffer
                 MOST_LINE_TOKENS * sizeof *slot->candidates.ids);
         slot->candidates.count = middle + MOST_LINE_TOKENS;
     }
-    choice->begin[index] = (int32_t)begin;
-    choice->context[index] = (int32_t)(middle - begin);
-    choice->size[index] = (int32_t)(slot->candidates.count - begin);
-    choice->offer[index] = choice->emotion[index] = -1;
-    choice->score[index] = 0;
-    choice->count++;
+    take_candidate(slot, begin, middle);
     return RT_OK;
+}
+
+// Raw: behind the prompt and "Action:" a name; what counts are the name's tokens.
+static rt_result add_name(rp_world *world, rpi_slot *slot, const char *name)
+{
+    rpi_buffer_clear(&slot->scratch);
+    if (!rpi_buffer_print(&world->host, &slot->scratch, " %s\n", name))
+        return out_of_memory(world);
+    size_t begin = slot->candidates.count;
+    rt_result result = add_encoded(world, &slot->candidates, "Action:", 7);
+    size_t middle = slot->candidates.count;
+    if (result == RT_OK)
+        result = add_encoded(world, &slot->candidates, slot->scratch.data, slot->scratch.size);
+    if (result == RT_OK) {
+        // The prompt's last token is not computed with the prompt; there is always room behind what was encoded.
+        memmove(slot->candidates.ids + begin + 1, slot->candidates.ids + begin,
+                (slot->candidates.count - begin) * sizeof *slot->candidates.ids);
+        slot->candidates.ids[begin] = slot->prompt.ids[slot->prompt.count - 1];
+        slot->candidates.count++;
+        take_candidate(slot, begin, middle + 1);
+    }
+    return result;
 }
 
 static rt_result add_tools(rp_world *world, rpi_slot *slot)
 {
     rpi_choice *choice = &slot->choice;
+    bool is_raw = !world->def.calibrate_choices;
     rt_result result = RT_OK;
+    choice->none = is_raw ? choice->count : 0;
+    if (is_raw)
+        result = add_name(world, slot, "none");
     for (int32_t i = 0; result == RT_OK && i < slot->offer_count; i++) {
         const rpi_tool *tool = rpi_tool_get(world, slot->offers[i].tool);
         if (tool == NULL || slot->offers[i].used || slot->offers[i].grammar == NULL)
             continue;
         rpi_buffer_clear(&slot->scratch);
-        if (!write_wish(world, &slot->scratch, slot->character->name, tool))
+        if (!is_raw && !write_wish(world, &slot->scratch, slot->character->name, tool))
             return out_of_memory(world);
-        result = add_candidate(world, slot, &slot->scratch);
+        result = is_raw ? add_name(world, slot, tool->name) : add_candidate(world, slot, &slot->scratch);
         choice->offer[choice->count - 1] = i;
     }
     return result;
@@ -137,6 +169,7 @@ rt_result rpi_choose_prepare(rp_world *world, rpi_slot *slot)
 {
     rpi_choice *choice = &slot->choice;
     choice->count = 0;
+    choice->none = 0;
     choice->head = 0;
     slot->candidates.count = 0;
     bool calls = world->format->calls == RP_CALLS_CHOOSE && slot->rounds == 0 && slot->offer_count > 0;
@@ -150,11 +183,13 @@ rt_result rpi_choose_prepare(rp_world *world, rpi_slot *slot)
         return out_of_memory(world);
     rt_result result = add_encoded(world, &slot->candidates, slot->scratch.data, slot->scratch.size);
     choice->head = (int32_t)slot->candidates.count;
-    rpi_buffer_clear(&slot->scratch);
-    if (!rpi_buffer_add_text(&world->host, &slot->scratch, " wants to chat: \""))
-        return out_of_memory(world);
-    if (result == RT_OK)
+    choice->others = calls && world->def.calibrate_choices ? NO_CALLS : 1;
+    for (int32_t i = 0; result == RT_OK && i < choice->others; i++) {
+        rpi_buffer_clear(&slot->scratch);
+        if (!rpi_buffer_add_text(&world->host, &slot->scratch, no_calls[i]))
+            return out_of_memory(world);
         result = add_candidate(world, slot, &slot->scratch);
+    }
     if (result == RT_OK && calls)
         result = add_tools(world, slot);
     if (result == RT_OK && feels)
@@ -183,7 +218,8 @@ rt_result rpi_choose_begin(rp_world *world, rpi_slot *slot)
         // The row before each token of the line says how likely that token is.
         rpi_segment *segment = rpi_slot_add_segment(slot, (rt_sequence){ 0 }, slot->candidates.ids + choice->begin[i],
                                                     choice->size[i] - 1, choice->context[i] - 1);
-        segment->source = choice->sequence;
+        bool is_name = choice->none > 0 && i >= choice->none && choice->emotion[i] < 0;
+        segment->source = is_name ? slot->main : choice->sequence;
         segment->owned = true;
         segment->candidate = i;
     }
@@ -192,7 +228,7 @@ rt_result rpi_choose_begin(rp_world *world, rpi_slot *slot)
 
 // e^x for x <= 0, to six digits: enough to weigh candidates by, and cheap enough for every row of every candidate. Only
 // additions and multiplications, so that every machine decides alike.
-static float quick_exp(float x)
+float rpi_quick_exp(float x)
 {
     if (x < -87.0f)
         return 0.0f;
@@ -214,7 +250,7 @@ static double normaliser(const float *logits, int32_t count)
         most = logits[i] > most ? logits[i] : most;
     double sums[4] = { 0 };
     for (int32_t i = 0; i < count; i++)
-        sums[i & 3] += (double)quick_exp(logits[i] - most);
+        sums[i & 3] += (double)rpi_quick_exp(logits[i] - most);
     return (double)most + log((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
@@ -228,13 +264,13 @@ rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment,
     return result;
 }
 
-// The best of the candidates that `kind` marks, by what it explains better than small talk; -1 where none does by `margin`.
-static int32_t best_of(const rpi_choice *choice, const int32_t *kind, double margin)
+// The best of the candidates that `kind` marks, by what it explains better than `other`; -1 where none does by `margin`.
+static int32_t best_of(const rpi_choice *choice, const int32_t *kind, int32_t other, double margin)
 {
     int32_t best = -1;
     double best_gain = margin;
     for (int32_t i = 1; i < choice->count; i++) {
-        double gain = choice->score[i] - choice->score[0];
+        double gain = choice->score[i] - choice->score[other];
         if (kind[i] >= 0 && gain > best_gain) {
             best = i;
             best_gain = gain;
@@ -248,7 +284,7 @@ static rt_result show_emotion(rp_world *world, rpi_slot *slot)
     rpi_character *character = slot->character;
     if (character->emotion_count < 2)
         return RT_OK;
-    int32_t best = best_of(&slot->choice, slot->choice.emotion, EMOTION_MARGIN);
+    int32_t best = best_of(&slot->choice, slot->choice.emotion, 0, EMOTION_MARGIN);
     int32_t emotion = best < 0 ? 0 : slot->choice.emotion[best];
     if (emotion == character->emotion)
         return RT_OK;
@@ -269,7 +305,10 @@ rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot)
     rt_result result = show_emotion(world, slot);
     if (result != RT_OK)
         return result;
-    int32_t best = best_of(choice, choice->offer, CALL_MARGIN);
+    int32_t other = choice->none;
+    for (int32_t i = 0; i < choice->others && choice->none == 0; i++)
+        other = choice->score[i] > choice->score[other] ? i : other;
+    int32_t best = best_of(choice, choice->offer, other, choice->none > 0 ? 0 : CALL_MARGIN);
     if (best < 0) {
         world->stats.choices_none += slot->offer_count > 0 && !world->call_style.is_on;
         return rpi_speak_begin(world, slot);

@@ -88,4 +88,8 @@ void rpi_call_run(rp_world *world, struct rpi_slot *slot);
 // Takes the answer of the slot's call: event, counters, text for the model.
 void rpi_call_finish(rp_world *world, struct rpi_slot *slot, rp_call_status status, const char *answer, size_t size);
 
+
+// e^x for x <= 0, to six digits, alike on every machine.
+float rpi_quick_exp(float x);
+
 #endif

@@ -146,6 +146,7 @@ static bool write_world(rp_world *world, rpi_buffer *record)
                 add_text(host, record, "lore", world->lore) && add_text(host, record, "player_name", world->player_name) &&
                 add_text(host, record, "format", world->format->name) && add_text(host, record, "model", world->info.name) &&
                 add_number(host, record, "max_call_rounds", (uint64_t)world->def.max_call_rounds) &&
+                add_number(host, record, "raw_choices", !world->def.calibrate_choices) &&
                 add_number(host, record, "context", (uint64_t)world->context_size) && rpi_buffer_add_text(host, record, "}\n");
     return fits && fwrite(record->data, 1, record->size, world->recording) == record->size && fflush(world->recording) == 0;
 }

@@ -316,6 +316,7 @@ static rt_result create_world(player *p, const rp_world_def *def, rp_text record
     if (fresh.format == NULL && format != NULL)
         fresh.format = rp_format_find(format);
     fresh.max_call_rounds = (int32_t)member_number(record, "max_call_rounds");
+    fresh.calibrate_choices = member_number(record, "raw_choices") == 0;
     fresh.max_characters = 1;
     fresh.detail = rp_default_world_def().detail;
     rt_result result = rp_world_create(&fresh, &p->world);

@@ -326,7 +326,7 @@ rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *seg
     if (slot->stage == RPI_STAGE_CHOOSE)
         return rpi_choose_take(world, slot, segment, index, pass, row);
     if (slot->stage == RPI_STAGE_ARGUE)
-        return rpi_argue_take(slot, segment, pass, row);
+        return rpi_argue_take(world, slot, segment, pass, row);
     if (slot->stop || slot->draft_missed)
         return RT_OK;
     rt_sample_request request = {

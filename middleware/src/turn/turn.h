@@ -13,6 +13,7 @@
 #include "repartee/turn.h"
 #include "rt/context.h"
 #include "schedule/cost.h"
+#include "tool/argue.h"
 #include "tool/native.h"
 #include "tool/tool.h"
 
@@ -53,7 +54,7 @@ typedef enum rpi_stage {
     RPI_STAGE_ZOMBIE,  // ended, but a pass under way still has rows of it
 } rpi_stage;
 
-enum { RPI_MAX_CANDIDATES = 1 + RPI_MAX_TOOLS + RPI_MAX_EMOTIONS, RPI_MAX_SEGMENTS = RPI_MAX_CANDIDATES + 1 };
+enum { RPI_MAX_CANDIDATES = 3 + RPI_MAX_TOOLS + RPI_MAX_EMOTIONS, RPI_MAX_SEGMENTS = RPI_MAX_CANDIDATES + 1 };
 
 // Tokens to be computed on one sequence, in as many passes as it takes.
 typedef struct rpi_segment {
@@ -66,13 +67,15 @@ typedef struct rpi_segment {
     bool owned; // the sequence is destroyed when the segment is done
 } rpi_segment;
 
-// One decision among candidates: contexts that each try to explain the player's line. Candidate 0 is small talk.
+// One decision among candidates: contexts that each try to explain the player's line. The first is small talk.
 typedef struct rpi_choice {
     int32_t count;        // 0: nothing to decide
     int32_t head;         // tokens at the front of the slot's `candidates` that all contexts begin with
     rt_sequence sequence; // of the head
     int32_t begin[RPI_MAX_CANDIDATES], context[RPI_MAX_CANDIDATES], size[RPI_MAX_CANDIDATES]; // tokens: context and line
     int32_t offer[RPI_MAX_CANDIDATES], emotion[RPI_MAX_CANDIDATES]; // what it stands for; -1: not that
+    int32_t others;       // candidates at the front that stand for no call
+    int32_t none;         // raw choices only: the candidate "none", from which on up to the emotions they are names; 0: not raw
     double score[RPI_MAX_CANDIDATES]; // log-probability of the line
 } rpi_choice;
 
@@ -126,8 +129,8 @@ typedef struct rpi_slot {
     int32_t rounds;        // calls made in this turn
     int32_t chosen;        // index into offers
     rt_sequence argument_sequence, plain_sequence; // the arguments behind the conversation, behind the call alone
-    double talk[256];      // log-probabilities of the allowed tokens on the first of these
-    int32_t allowed_count; // 0: too many to weigh
+    rpi_argument argument; // the parameter that is being written
+    rpi_shortlist shortlist;
     rt_matcher *matcher;
     rt_grammar *matcher_grammar; // the matcher keeps it alive
     uint32_t *mask;
@@ -242,7 +245,9 @@ rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment,
 // tool/argue.c
 rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot);
 rt_result rpi_argue_mask(rp_world *world, rpi_slot *slot, uint32_t budget_us);
-rt_result rpi_argue_take(rpi_slot *slot, const rpi_segment *segment, rt_pass *pass, int32_t row);
 rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot);
+
+// tool/weigh.c: takes the logits of an argument's next token, of one side or the other; the last one decides it.
+rt_result rpi_argue_take(const rp_world *world, rpi_slot *slot, const rpi_segment *segment, rt_pass *pass, int32_t row);
 
 #endif

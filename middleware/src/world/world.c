@@ -19,6 +19,7 @@ rp_world_def rp_default_world_def(void)
         .kv_type = RT_KV_F16,
         .worker_spin_us = 50,
         .max_call_rounds = 2,
+        .calibrate_choices = true,
         .max_prefill_rows = 128,
         .margin = 3.0f,
         .detail = { .slower_above = 24, .shorter_above = 48, .authored_above = 96 },

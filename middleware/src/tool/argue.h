@@ -1,0 +1,90 @@
+// tool/argue.h - the arguments of a call, parameter by parameter: what each is, where a value ends, what it may copy.
+// SPDX-License-Identifier: MIT
+#ifndef RPI_ARGUE_H
+#define RPI_ARGUE_H
+
+#include "common/common.h"
+#include "rt/tokenizer.h"
+
+enum { RPI_SIDE_TALK = 0, RPI_SIDE_PLAIN = 1 }; // of a segment: behind the conversation, behind the call alone
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Parameters, as the schema lists them
+// ---------------------------------------------------------------------------------------------------------------------
+
+typedef struct rpi_parameter {
+    rp_text key;         // raw, with its quotes; the schema's memory
+    rp_text description; // raw, or empty
+    rp_text fallback;    // the schema's default, raw, or empty
+    bool is_required;
+} rpi_parameter;
+
+// The parameter with that number; false where there is none, or where the schema says more about its members than a list of
+// properties does: then arguments are written as one piece under their mask.
+bool rpi_parameter_read(rp_text schema, int32_t number, rpi_parameter *parameter);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// A JSON value while it is written
+// ---------------------------------------------------------------------------------------------------------------------
+
+typedef enum rpi_literal { RPI_LITERAL_NONE = 0, RPI_LITERAL_STRING, RPI_LITERAL_NUMBER } rpi_literal;
+
+typedef struct rpi_value {
+    int32_t depth;
+    bool begun, is_over, is_word; // true, false, null
+    bool escaped, has_escapes;
+    rpi_literal literal; // what is being written now
+    size_t begin;        // of its contents, in bytes of the value
+    size_t size;         // of the value so far
+} rpi_value;
+
+// Takes bytes until the value is over; how many of them are part of it.
+size_t rpi_value_take(rpi_value *value, const char *bytes, size_t size);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Copying from what was said
+// ---------------------------------------------------------------------------------------------------------------------
+
+enum { RPI_COPY_TOKENS = 64 };
+
+typedef struct rpi_copy {
+    rt_token tokens[RPI_COPY_TOKENS]; // each copies on
+    bool is_spent[RPI_COPY_TOKENS];   // only from words that an argument has already
+    int32_t count;
+    bool may_close;    // what is written so far are whole words of the line
+    bool closes_spent; // which an argument has already
+} rpi_copy;
+
+// What `content`, the beginning of a string or number, goes on with if it is a copy of words of `line`. `arguments`: JSON
+// that was written before it, not necessarily complete: its strings and numbers are spent.
+// `of_few`: the schema lists what it may be; such lists are often capitalised.
+void rpi_copy_find(const rt_tokenizer *tokenizer, rp_text line, rp_text arguments, rp_text content, rpi_literal literal,
+                   bool of_few, rpi_copy *copy);
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What a slot keeps of it
+// ---------------------------------------------------------------------------------------------------------------------
+
+typedef struct rpi_argument {
+    bool in_parts;      // parameter by parameter; else the object in one piece
+    int32_t parameter;  // number of the one that is written
+    int32_t steps;      // tokens sampled for it
+    rpi_value value;
+    size_t part;        // where it begins in the slot's `arguments`, with its key
+    size_t contents;    // where its value begins
+    int32_t tokens;     // in the slot's `argument_tokens` when it began
+    double gain;        // how much likelier the conversation has made the value, in nats
+} rpi_argument;
+
+// Tokens that are weighed against each other, with what they have of each side.
+enum { RPI_SHORTLIST = 256 };
+typedef struct rpi_shortlist {
+    int32_t count;
+    bool is_few; // the schema leaves only a few
+    rt_token token[RPI_SHORTLIST];
+    float talk[RPI_SHORTLIST]; // log-probability
+    int8_t copies[RPI_SHORTLIST]; // words of the line: 1; words that are spent: -1
+    bool closes[RPI_SHORTLIST];
+} rpi_shortlist;
+
+#endif

@@ -1,0 +1,136 @@
+// tool/value.c - a schema's parameters one by one, and where a JSON value ends.
+// SPDX-License-Identifier: MIT
+#include <string.h>
+
+#include "prompt/text.h"
+#include "tool/argue.h"
+
+enum { MOST_PARAMETERS = 64 };
+
+// Keywords with which the members of an object are not just its properties.
+static const char *const REFINEMENTS[] = { "anyOf", "oneOf", "allOf", "not", "if", "$ref", "$dynamicRef", "dependentRequired",
+                                           "dependentSchemas", "dependencies", "patternProperties", "propertyNames",
+                                           "minProperties", "maxProperties", "const", "enum" };
+
+static bool text_equals(rp_text a, rp_text b)
+{
+    return a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
+}
+
+static bool lists(rp_text array, rp_text key)
+{
+    rpi_json_walk walk = rpi_json_begin(array);
+    while (rpi_json_next(&walk))
+        if (text_equals(walk.value, key))
+            return true;
+    return false;
+}
+
+static bool key_is(rp_text key, const char *name)
+{
+    return key.size == strlen(name) + 2 && memcmp(key.data + 1, name, key.size - 2) == 0;
+}
+
+static bool is_refinement(rp_text key)
+{
+    for (size_t i = 0; i < RPI_COUNT(REFINEMENTS); i++)
+        if (key_is(key, REFINEMENTS[i]))
+            return true;
+    return false;
+}
+
+bool rpi_parameter_read(rp_text schema, int32_t number, rpi_parameter *parameter)
+{
+    rp_text properties = { 0 }, required = { 0 };
+    rpi_json_walk walk = rpi_json_begin(schema);
+    while (rpi_json_next(&walk)) {
+        if (!walk.is_object || is_refinement(walk.key))
+            return false;
+        if (key_is(walk.key, "properties"))
+            properties = walk.value;
+        if (key_is(walk.key, "required"))
+            required = walk.value;
+    }
+    if (number >= MOST_PARAMETERS || rpi_json_kind(properties) != '{')
+        return false;
+    walk = rpi_json_begin(properties);
+    while (rpi_json_next(&walk)) {
+        if (number-- > 0)
+            continue;
+        if (memchr(walk.key.data, '\\', walk.key.size) != NULL) // written otherwise than it is spelt here
+            return false;
+        *parameter = (rpi_parameter){ .key = walk.key, .is_required = lists(required, walk.key) };
+        if (rpi_json_kind(walk.value) == '{') {
+            parameter->description = rpi_json_member(walk.value, "description");
+            parameter->fallback = rpi_json_member(walk.value, "default");
+        }
+        if (rpi_json_kind(parameter->description) != '"')
+            parameter->description = (rp_text){ 0 };
+        return true;
+    }
+    return false;
+}
+
+static bool is_space(char byte)
+{
+    return byte == ' ' || byte == '\n' || byte == '\t' || byte == '\r';
+}
+
+static void take_string_byte(rpi_value *value, char byte)
+{
+    if (value->escaped) {
+        value->escaped = false;
+    } else if (byte == '\\') {
+        value->escaped = value->has_escapes = true;
+    } else if (byte == '"') {
+        value->literal = RPI_LITERAL_NONE;
+        value->is_over = value->depth == 0;
+    }
+}
+
+// Whether the byte ends a number or a word that it is no part of.
+static bool ends_bare(char byte)
+{
+    return byte == ',' || byte == '}' || byte == ']' || is_space(byte);
+}
+
+// False: the byte is not part of the value any more.
+static bool take_byte(rpi_value *value, char byte)
+{
+    if (value->literal == RPI_LITERAL_STRING) {
+        take_string_byte(value, byte);
+        return true;
+    }
+    if (value->literal == RPI_LITERAL_NUMBER || value->is_word) {
+        if (!ends_bare(byte))
+            return true;
+        value->literal = RPI_LITERAL_NONE;
+        value->is_word = false;
+        value->is_over = value->depth == 0;
+        if (value->is_over)
+            return false;
+    }
+    if (byte == '"' || byte == '-' || (byte >= '0' && byte <= '9')) {
+        value->literal = byte == '"' ? RPI_LITERAL_STRING : RPI_LITERAL_NUMBER;
+        value->begin = value->size + (byte == '"');
+        value->has_escapes = false;
+    } else if (byte == '{' || byte == '[') {
+        value->depth++;
+    } else if (byte == '}' || byte == ']') {
+        value->is_over = --value->depth <= 0;
+    } else if (byte >= 'a' && byte <= 'z') {
+        value->is_word = true;
+    }
+    return true;
+}
+
+size_t rpi_value_take(rpi_value *value, const char *bytes, size_t size)
+{
+    size_t taken = 0;
+    for (; taken < size && !value->is_over; taken++) {
+        if (!take_byte(value, bytes[taken]))
+            break;
+        value->size++;
+    }
+    return taken;
+}

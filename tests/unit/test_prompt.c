@@ -2,6 +2,7 @@
 // The goldens in tests/data/prompts are written by tests/reference/make_prompts.py.
 // SPDX-License-Identifier: MIT
 #include "repartee/format.h"
+#include "prompt/calls.h"
 #include "prompt/text.h"
 
 #include <jansson.h>
@@ -204,6 +205,86 @@ static void mistral_tokens(void **state)
         snprintf(file, sizeof file, "%s/tokenizers/chat_v3_tekken.jsonl", reference);
         check_file(file, tokenizer, true);
     }
+    rt_tokenizer_close(tokenizer);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Calls, both ways
+// ---------------------------------------------------------------------------------------------------------------------
+
+// A message of calls is taken out of the golden's rendering as the model would have written it, parsed, and written again:
+// the same text and the same tokens, to the end of the conversation. Returns how many messages there were.
+static int read_and_write_calls(const rp_format *format, const rt_tokenizer *tokenizer, conversation *c, const char *label)
+{
+    int found = 0;
+    for (int32_t i = 0; i < c->count; i++) {
+        if (c->messages[i].role != RP_ROLE_CALLS)
+            continue;
+        rp_prompt before, with, again;
+        assert_int_equal(rp_prompt_render(format, tokenizer, NULL, c->messages, i, c->tools, true, &before), RT_OK);
+        assert_int_equal(rp_prompt_render(format, tokenizer, NULL, c->messages, i + 1, c->tools, false, &with), RT_OK);
+        if (with.text_size <= before.text_size || memcmp(with.text, before.text, before.text_size) != 0)
+            fail_msg("%s: %s: calls do not follow what stands before them", format->name, label);
+        rp_text reply = {with.text + before.text_size, with.text_size - before.text_size};
+        static const char *const ends[] = {"<|im_end|>", "<|eot_id|>", "<|eom_id|>", "</s>", "<extra_id_1>"};
+        for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++) {
+            char *end = memmem(reply.data, reply.size, ends[k], strlen(ends[k]));
+            reply.size = end ? (size_t)(end - reply.data) : reply.size;
+        }
+        rpi_calls calls = {0};
+        if (rpi_calls_parse(format, reply, false, 1, &calls) != RT_OK || calls.count == 0)
+            fail_msg("%s: %s: no calls in \"%.*s\"", format->name, label, (int)reply.size, reply.data);
+        rp_text kept = c->messages[i].content;
+        c->messages[i].content = (rp_text){calls.json.data, calls.json.size};
+        assert_int_equal(rp_prompt_render(format, tokenizer, NULL, c->messages, i + 1, c->tools, false, &again), RT_OK);
+        if (again.count != with.count || memcmp(again.ids, with.ids, with.count * sizeof *with.ids) != 0)
+            fail_msg("%s: %s\nexpected %s\n     got %s", format->name, label, with.text, again.text);
+        c->messages[i].content = kept;
+        rpi_calls_free(&calls);
+        rp_prompt_free(&before);
+        rp_prompt_free(&with);
+        rp_prompt_free(&again);
+        found++;
+    }
+    return found;
+}
+
+static int check_calls(const char *path, const char *name, const rt_tokenizer *tokenizer)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char *line = NULL;
+    size_t capacity = 0;
+    int found = 0;
+    while (getline(&line, &capacity, file) > 0) {
+        json_t *record = json_loads(line, JSON_ALLOW_NUL, NULL);
+        const char *format = json_string_value(json_object_get(record, "format"));
+        if (format && strcmp(format, name) == 0) {
+            conversation c;
+            read_conversation(record, &c);
+            found += read_and_write_calls(rp_format_find(name), tokenizer, &c, json_string_value(json_object_get(record, "name")));
+            // Hermes writes what ChatML with functions does.
+            if (strcmp(name, "chatml-tools") == 0)
+                read_and_write_calls(rp_format_find("hermes"), tokenizer, &c, "hermes");
+            free_conversation(&c);
+        }
+        json_decref(record);
+    }
+    free(line);
+    fclose(file);
+    return found;
+}
+
+static void calls_both_ways(void **state)
+{
+    (void)state;
+    static const char templates[] = "tests/data/prompts/templates.jsonl";
+    rt_tokenizer *tokenizer = open_tokenizer("tests/data/models/calls");
+    assert_int_equal(check_calls(templates, "nemotron-mini", tokenizer), 3);
+    assert_int_equal(check_calls(templates, "chatml-tools", tokenizer), 3);
+    assert_int_equal(check_calls(templates, "qwen2.5", tokenizer), 3);
+    assert_int_equal(check_calls(templates, "llama-3.1", tokenizer), 2);
+    assert_int_equal(check_calls("tests/data/prompts/mistral_v3_tekken.jsonl", "mistral-v3-tekken", tokenizer), 5);
     rt_tokenizer_close(tokenizer);
 }
 
@@ -492,6 +573,7 @@ int main(void)
         cmocka_unit_test(mistral_as_text),
         cmocka_unit_test(smollm2_tokens),
         cmocka_unit_test(mistral_tokens),
+        cmocka_unit_test(calls_both_ways),
         cmocka_unit_test(typed_markers_stay_text),
         cmocka_unit_test(plain_markers_are_broken_up),
         cmocka_unit_test(broken_utf8_is_replaced),

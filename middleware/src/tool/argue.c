@@ -11,18 +11,10 @@
 
 #include "world/world.h"
 
-enum { MOST_ARGUMENT_TOKENS = 256, MOST_VALUE_TOKENS = 64, FORCED_BYTES = 512, MOST_KEY_BYTES = 160 };
+enum { MOST_ARGUMENT_TOKENS = 256, MOST_VALUE_TOKENS = 64, FORCED_BYTES = 512, MOST_DESCRIPTION_BYTES = 120, MOST_QUESTION_TOKENS = 192 };
 
 // In nats: how much likelier the conversation has to have made a value that may be left out.
 static const double OPTIONAL_MARGIN = 2.5;
-
-static bool is_stop(const rp_world *world, rt_token token)
-{
-    for (int32_t i = 0; i < world->stop_count; i++)
-        if (world->stops[i] == token)
-            return true;
-    return false;
-}
 
 static rt_result out_of_memory(const rp_world *world)
 {
@@ -82,6 +74,22 @@ static rt_result ask(rp_world *world, rpi_slot *slot)
     return RT_OK;
 }
 
+// How many of the bytes are taken: in parts, those of the value that is being written.
+static size_t take_value(rpi_slot *slot, const char *bytes, size_t size)
+{
+    size_t taken = rpi_value_take(&slot->argument.value, bytes, size);
+    return slot->argument.in_parts ? taken : size;
+}
+
+// From here on the whole object is one value.
+static void write_in_one_piece(rpi_slot *slot)
+{
+    slot->argument.in_parts = false;
+    slot->argument.contents = 0;
+    slot->argument.value = (rpi_value){ 0 };
+    rpi_value_take(&slot->argument.value, slot->arguments.data, slot->arguments.size);
+}
+
 // Takes what the schema forces, to the end of the value that is being written.
 static rt_result take_forced(rp_world *world, rpi_slot *slot)
 {
@@ -90,7 +98,7 @@ static rt_result take_forced(rp_world *world, rpi_slot *slot)
     size_t size = 0, taken = 0;
     do {
         rt_result result = rt_matcher_forced(slot->matcher, bytes, sizeof bytes, &size);
-        taken = argument->in_parts ? rpi_value_take(&argument->value, bytes, size) : size;
+        taken = take_value(slot, bytes, size);
         if (result == RT_OK)
             result = add_bytes(world, slot, bytes, taken);
         if (result != RT_OK)
@@ -116,13 +124,14 @@ static rt_result write_question(rp_world *world, rpi_slot *slot, const rpi_param
     rpi_text_add(&text, "\n", 1);
     rpi_text_add(&text, parameter->key.data + 1, parameter->key.size - 2);
     size_t before = text.size + 2;
-    if (parameter->description.size > 2) {
+    bool has_room = (int32_t)slot->argument_tokens.count - slot->argument_prompt < MOST_QUESTION_TOKENS;
+    if (parameter->description.size > 2 && has_room) {
         rpi_text_add_string(&text, " (");
         rpi_json_decode_string(&text, parameter->description);
         for (size_t i = before; i < text.size; i++)
             text.data[i] = text.data[i] == '\n' ? ' ' : text.data[i];
         if (text.result == RT_OK && text.size > before)
-            text.size = rpi_utf8_floor(text.data, text.size, RPI_MIN(text.size, before + MOST_KEY_BYTES));
+            text.size = rpi_utf8_floor(text.data, text.size, RPI_MIN(text.size, before + MOST_DESCRIPTION_BYTES));
         rpi_text_add_string(&text, ")");
     }
     rpi_text_add_string(&text, ": ");
@@ -159,11 +168,16 @@ static rt_result begin_part(rp_world *world, rpi_slot *slot, const rpi_parameter
 static rt_result end_object(rp_world *world, rpi_slot *slot, bool *over)
 {
     const char *end = slot->arguments.size == 0 ? "{}" : "}";
-    slot->argument.in_parts = false;
-    if (rt_matcher_commit_bytes(slot->matcher, end, strlen(end)) != RT_OK)
+    if (rt_matcher_commit_bytes(slot->matcher, end, strlen(end)) != RT_OK) {
+        write_in_one_piece(slot);
         return RT_OK;
+    }
     *over = rt_matcher_may_end(slot->matcher);
-    return rpi_buffer_add_text(&world->host, &slot->arguments, end) ? RT_OK : out_of_memory(world);
+    if (!rpi_buffer_add_text(&world->host, &slot->arguments, end))
+        return out_of_memory(world);
+    if (!*over)
+        write_in_one_piece(slot);
+    return RT_OK;
 }
 
 // A value that may be left out and that nothing speaks for is taken back.
@@ -275,12 +289,11 @@ static rt_result write_lead(rp_world *world, rpi_slot *slot)
 
 rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot)
 {
-    rpi_parameter first;
     slot->stage = RPI_STAGE_ARGUE;
     slot->argument_tokens.count = 0;
     slot->argument_done = 0;
     slot->argument_steps = 0;
-    slot->argument = (rpi_argument){ .in_parts = world->def.calibrate_choices && rpi_parameter_read(schema_of(slot), 0, &first) };
+    slot->argument = (rpi_argument){ .in_parts = world->def.calibrate_choices && rpi_parameters_are_listed(schema_of(slot)) };
     rpi_buffer_clear(&slot->arguments);
     rt_result result = rpi_emit_begin(world, slot, slot->offers[slot->chosen].grammar);
     if (result == RT_OK)
@@ -354,7 +367,7 @@ rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot)
     rt_token token = slot->argument_token;
     const char *bytes;
     size_t size;
-    if (is_stop(world, token)) {
+    if (rpi_is_stop(world, token)) {
         argument->value.is_over = true;
         return argument->in_parts ? go_on(world, slot) : finish(world, slot);
     }
@@ -364,7 +377,7 @@ rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot)
     if (!rt_tokenizer_bytes(world->tokenizer, token, &bytes, &size))
         return RT_ERROR_INTERNAL;
     world->stats.decode_tokens++;
-    size_t taken = argument->in_parts ? rpi_value_take(&argument->value, bytes, size) : size;
+    size_t taken = take_value(slot, bytes, size);
     if (taken < size) { // the rest of it is not this value's
         rt_result result = add_bytes(world, slot, bytes, taken);
         return result == RT_OK ? go_on(world, slot) : result;

@@ -19,8 +19,11 @@ typedef struct rpi_parameter {
     bool is_required;
 } rpi_parameter;
 
-// The parameter with that number; false where there is none, or where the schema says more about its members than a list of
-// properties does: then arguments are written as one piece under their mask.
+// Whether the schema says no more about the members than which properties there are. Else arguments are written as one piece
+// under their mask.
+bool rpi_parameters_are_listed(rp_text schema);
+
+// The parameter with that number; false where there is none.
 bool rpi_parameter_read(rp_text schema, int32_t number, rpi_parameter *parameter);
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@
 
 #include "tool/argue.h"
 
-enum { LOOK_AHEAD = 32, NUMBER_BYTES = 32, MOST_LINE_BYTES = 4096 };
+enum { LOOK_AHEAD = 32, NUMBER_BYTES = 32, MOST_LINE_BYTES = 1024 };
 
 static bool is_digit(char byte)
 {
@@ -200,7 +200,7 @@ static void add_words(const rt_tokenizer *tokenizer, rpi_copy *copy, rp_text lin
 
 static void find_words(const rt_tokenizer *tokenizer, rp_text line, const spent *s, rp_text content, bool of_few, rpi_copy *copy)
 {
-    for (size_t at = 0; at + content.size < line.size + (content.size > 0); at++) {
+    for (size_t at = 0; at + content.size < line.size + (content.size > 0) && copy->count < RPI_COPY_TOKENS; at++) {
         uint32_t first;
         rpi_utf8_next(line.data + at, line.size - at, &first);
         if ((!is_letter(first) && first < 0x80) || !is_boundary(line, at) ||

@@ -45,6 +45,14 @@ rt_result rpi_emit_begin(rp_world *world, rpi_slot *slot, rt_grammar *grammar)
     return result == RT_OK ? rt_matcher_set_end_tokens(slot->matcher, world->stops, world->stop_count) : result;
 }
 
+bool rpi_is_stop(const rp_world *world, rt_token token)
+{
+    for (int32_t i = 0; i < world->stop_count; i++)
+        if (world->stops[i] == token)
+            return true;
+    return false;
+}
+
 rt_result rpi_emit_commit(rp_world *world, rpi_slot *slot, rpi_emitted *emitted)
 {
     rt_token token = slot->argument_token;
@@ -53,8 +61,6 @@ rt_result rpi_emit_commit(rp_world *world, rpi_slot *slot, rpi_emitted *emitted)
         return result;
     if (!rt_tokenizer_bytes(world->tokenizer, token, &emitted->bytes, &emitted->size))
         return RT_ERROR_INTERNAL;
-    emitted->ends = false;
-    for (int32_t i = 0; i < world->stop_count; i++)
-        emitted->ends = emitted->ends || world->stops[i] == token;
+    emitted->ends = rpi_is_stop(world, token);
     return RT_OK;
 }

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { TOOL_COOKIE = 0x5250544C, MOST_TOOLS = 4096, MOST_NAME_TOKENS = 512 };
+enum { TOOL_COOKIE = 0x5250544C, MOST_TOOLS = 4096 };
 
 const char rpi_no_parameters[] = "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}";
 
@@ -87,23 +87,6 @@ static rt_result compile(rp_world *world, const char *schema, bool is_result, rt
     return rt_grammar_create(world->vocabulary, &def, grammar);
 }
 
-static rt_result encode_name(rp_world *world, rpi_tool *tool)
-{
-    char text[RPI_MAX_NAME + 2] = " ";
-    strcat(text, tool->name);
-    rt_token ids[MOST_NAME_TOKENS];
-    size_t count = 0;
-    rt_result result = rt_tokenizer_encode(world->tokenizer, text, strlen(text), true, ids, MOST_NAME_TOKENS, &count);
-    if (result != RT_OK)
-        return result;
-    tool->name_tokens = rpi_allocate(&world->host, count * sizeof *ids);
-    if (tool->name_tokens == NULL)
-        return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "rp_tool_create: out of memory");
-    memcpy(tool->name_tokens, ids, count * sizeof *ids);
-    tool->name_token_count = (int32_t)count;
-    return RT_OK;
-}
-
 static rt_result fill(rp_world *world, rpi_tool *tool, const rp_tool_def *def)
 {
     const rt_host *host = &world->host;
@@ -125,7 +108,7 @@ static rt_result fill(rp_world *world, rpi_tool *tool, const rp_tool_def *def)
         result = compile(world, tool->parameters, false, &tool->grammar);
     if (result == RT_OK && def->result != NULL)
         result = compile(world, def->result, true, &tool->result_grammar);
-    return result == RT_OK ? encode_name(world, tool) : result;
+    return result;
 }
 
 static rt_result find_place(rp_world *world, rpi_tool **place)
@@ -177,7 +160,6 @@ void rpi_tool_free(rp_world *world, rpi_tool *tool)
     rpi_release_text(host, tool->name);
     rpi_release_text(host, tool->description);
     rpi_release_text(host, tool->parameters);
-    rpi_release(host, tool->name_tokens, (size_t)tool->name_token_count * sizeof *tool->name_tokens);
     rt_grammar_release(tool->grammar);
     rt_grammar_release(tool->result_grammar);
     *tool = (rpi_tool){ .index = tool->index, .generation = tool->generation };

@@ -23,8 +23,6 @@ typedef struct rpi_tool {
     char *name, *description, *parameters; // parameters NULL: live or none
     rt_grammar *grammar;                   // of `parameters`; NULL where they are live
     rt_grammar *result_grammar;            // what answers are checked against, or NULL
-    rt_token *name_tokens;                 // " name", as it is scored and written in a choice
-    int32_t name_token_count;
     rp_tool_def def; // callbacks, user, times; its texts are not ours
 } rpi_tool;
 
@@ -73,6 +71,8 @@ rt_result rpi_offers_compile(rp_world *world, struct rpi_slot *slot, uint32_t bu
 // a matcher at the start of a grammar; the slot's own is used again where it is for the same one.
 rt_result rpi_emit_token(rp_world *world, struct rpi_slot *slot, rt_token token);
 rt_result rpi_emit_text(rp_world *world, struct rpi_slot *slot, const char *text, size_t size, bool continues);
+// Whether a token ends a reply.
+bool rpi_is_stop(const rp_world *world, rt_token token);
 rt_result rpi_emit_begin(rp_world *world, struct rpi_slot *slot, rt_grammar *grammar);
 
 // The token that was sampled for a slot, taken by its matcher: its bytes (the tokenizer's), and whether it ends a reply.

@@ -39,12 +39,21 @@ static bool is_refinement(rp_text key)
     return false;
 }
 
+bool rpi_parameters_are_listed(rp_text schema)
+{
+    rpi_json_walk walk = rpi_json_begin(schema);
+    while (rpi_json_next(&walk))
+        if (!walk.is_object || is_refinement(walk.key))
+            return false;
+    return rpi_json_kind(schema) == '{';
+}
+
 bool rpi_parameter_read(rp_text schema, int32_t number, rpi_parameter *parameter)
 {
     rp_text properties = { 0 }, required = { 0 };
     rpi_json_walk walk = rpi_json_begin(schema);
     while (rpi_json_next(&walk)) {
-        if (!walk.is_object || is_refinement(walk.key))
+        if (!walk.is_object)
             return false;
         if (key_is(walk.key, "properties"))
             properties = walk.value;

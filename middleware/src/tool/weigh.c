@@ -54,9 +54,8 @@ static bool closes(const rp_world *world, rpi_literal literal, rt_token token)
 {
     const char *bytes;
     size_t size;
-    for (int32_t i = 0; i < world->stop_count && literal == RPI_LITERAL_NUMBER; i++)
-        if (world->stops[i] == token)
-            return true;
+    if (literal == RPI_LITERAL_NUMBER && rpi_is_stop(world, token))
+        return true;
     if (literal == RPI_LITERAL_NONE || !rt_tokenizer_bytes(world->tokenizer, token, &bytes, &size) || size == 0)
         return false;
     return literal == RPI_LITERAL_STRING ? bytes[0] == '"' : strchr("0123456789.eE+-", bytes[0]) == NULL;
@@ -68,7 +67,7 @@ static rpi_copy find_copies(const rp_world *world, const rpi_slot *slot, bool of
     const rpi_value *value = &argument->value;
     rpi_copy copy = { .count = 0 };
     bool at_number = !value->is_word && value->literal == RPI_LITERAL_NONE;
-    if (!argument->in_parts || value->has_escapes || slot->turn->line == NULL)
+    if (value->has_escapes || slot->turn->line == NULL)
         return copy;
     rp_text line = { slot->turn->line, strlen(slot->turn->line) };
     rp_text content = { slot->arguments.data + argument->contents + value->begin, value->size - value->begin };

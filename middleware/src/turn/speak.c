@@ -141,17 +141,9 @@ static rt_result add_text(rp_world *world, rpi_slot *slot, const char *text, siz
     return result == RT_OK ? add_sentences(world, slot, false) : result;
 }
 
-static bool is_stop(const rp_world *world, rt_token token)
-{
-    for (int32_t i = 0; i < world->stop_count; i++)
-        if (world->stops[i] == token)
-            return true;
-    return false;
-}
-
 rt_result rpi_speak_take(rp_world *world, rpi_slot *slot, rt_token token)
 {
-    if (is_stop(world, token)) {
+    if (rpi_is_stop(world, token)) {
         slot->stop = true;
         return RT_OK;
     }

@@ -1,0 +1,176 @@
+// The pieces of which the arguments of a chosen call are made: a schema's parameters, where a value ends, what it may copy.
+// SPDX-License-Identifier: MIT
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tool/argue.h"
+
+static rp_text text(const char *string)
+{
+    return (rp_text){ string, strlen(string) };
+}
+
+static void check_text(rp_text given, const char *expected)
+{
+    assert_int_equal(given.size, strlen(expected));
+    assert_memory_equal(given.data, expected, given.size);
+}
+
+static void test_parameters(void **state)
+{
+    (void)state;
+    rp_text schema = text("{\"type\": \"object\", \"required\": [\"b\"], \"properties\": {\"a\": {\"description\": \"An \\u00e4\", "
+                          "\"default\": 3}, \"b\": true, \"c\\n\": {}}}");
+    rpi_parameter parameter;
+    assert_true(rpi_parameters_are_listed(schema));
+    assert_true(rpi_parameter_read(schema, 0, &parameter));
+    check_text(parameter.key, "\"a\"");
+    check_text(parameter.description, "\"An \\u00e4\"");
+    check_text(parameter.fallback, "3");
+    assert_false(parameter.is_required);
+    assert_true(rpi_parameter_read(schema, 1, &parameter));
+    check_text(parameter.key, "\"b\"");
+    assert_int_equal(parameter.description.size, 0);
+    assert_true(parameter.is_required);
+    assert_false(rpi_parameter_read(schema, 2, &parameter)); // its key would have to be written otherwise
+    assert_false(rpi_parameter_read(schema, 3, &parameter));
+    assert_false(rpi_parameter_read(text("{\"type\": \"object\"}"), 0, &parameter));
+    assert_false(rpi_parameters_are_listed(text("{\"properties\": {}, \"anyOf\": []}")));
+    assert_false(rpi_parameters_are_listed(text("true")));
+}
+
+// How much of the text is one value.
+static void check_value(const char *json, size_t expected, bool over)
+{
+    for (size_t step = 1; step <= 3; step++) {
+        rpi_value value = { 0 };
+        size_t size = strlen(json), taken = 0, got = 0;
+        for (size_t at = 0; at < size && !value.is_over && got == taken; at += step) {
+            got += size - at < step ? size - at : step;
+            taken += rpi_value_take(&value, json + at, size - at < step ? size - at : step);
+        }
+        assert_int_equal(taken, expected);
+        assert_int_equal(value.is_over, over);
+        assert_int_equal(value.size, expected);
+    }
+}
+
+static void test_where_values_end(void **state)
+{
+    (void)state;
+    check_value("\"a\\\"b\", \"k\"", 6, true);
+    check_value("12.5e3}", 6, true);
+    check_value("-3\n", 2, true);
+    check_value("17", 2, false);
+    check_value("true, ", 4, true);
+    check_value("[1, [\"]\", {}], 2], x", 17, true);
+    check_value("{\"a\": \"}\", \"b\": 2}}", 18, true);
+    rpi_value value = { 0 };
+    rpi_value_take(&value, "[\"ab", 4);
+    assert_int_equal(value.literal, RPI_LITERAL_STRING);
+    assert_int_equal(value.begin, 2);
+    rpi_value_take(&value, "\", 45", 5);
+    assert_int_equal(value.literal, RPI_LITERAL_NUMBER);
+    assert_int_equal(value.begin, 7);
+}
+
+static rt_tokenizer *tokenizer;
+
+static int open_tokenizer(void **state)
+{
+    (void)state;
+    rt_tokenizer_def def = rt_default_tokenizer_def();
+    def.path = "tests/data/models/calls";
+    return rt_tokenizer_open(&def, &tokenizer) == RT_OK ? 0 : -1;
+}
+
+static int close_tokenizer(void **state)
+{
+    (void)state;
+    rt_tokenizer_close(tokenizer);
+    return 0;
+}
+
+// Whether a token that goes on begins with that byte: 1 from words that are free, -1 from spent ones, 0 none does.
+static int goes_on(const rpi_copy *copy, char byte)
+{
+    for (int32_t i = 0; i < copy->count; i++) {
+        const char *bytes;
+        size_t size;
+        if (rt_tokenizer_bytes(tokenizer, copy->tokens[i], &bytes, &size) && size > 0 && bytes[0] == byte)
+            return copy->is_spent[i] ? -1 : 1;
+    }
+    return 0;
+}
+
+static rpi_copy find(const char *line, const char *arguments, const char *content, rpi_literal literal, bool of_few)
+{
+    rpi_copy copy;
+    rpi_copy_find(tokenizer, text(line), text(arguments), text(content), literal, of_few, &copy);
+    return copy;
+}
+
+static void test_words_of_the_line(void **state)
+{
+    (void)state;
+    static const char line[] = "A ride from York to Bath, for $1,250 or 40.";
+    rpi_copy copy = find(line, "{\"from\": ", "", RPI_LITERAL_STRING, false);
+    assert_int_equal(goes_on(&copy, 'Y'), 1);
+    assert_int_equal(goes_on(&copy, 'B'), 1);
+    assert_int_equal(goes_on(&copy, 'o'), 1);  // or
+    assert_int_equal(goes_on(&copy, 'k'), 0);  // no word begins so
+    assert_int_equal(goes_on(&copy, '$'), 0);
+    assert_false(copy.may_close);
+    copy = find(line, "{\"from\": ", "Yo", RPI_LITERAL_STRING, false);
+    assert_int_equal(goes_on(&copy, 'r'), 1);
+    assert_false(copy.may_close);
+    copy = find(line, "{\"from\": ", "york", RPI_LITERAL_STRING, false);
+    assert_int_equal(goes_on(&copy, ' '), 1);
+    assert_true(copy.may_close);
+    copy = find(line, "{\"to\": ", "Bath", RPI_LITERAL_STRING, false);
+    assert_int_equal(goes_on(&copy, ','), 0); // a pause is no advantage
+    assert_true(copy.may_close && !copy.closes_spent);
+    copy = find(line, "{\"from\": \"York\", \"to\": ", "", RPI_LITERAL_STRING, false);
+    assert_int_equal(goes_on(&copy, 'Y'), -1);
+    assert_int_equal(goes_on(&copy, 'B'), 1);
+    copy = find("a seafood restaurant", "", "", RPI_LITERAL_STRING, true);
+    assert_int_equal(goes_on(&copy, 'S'), 1);
+    copy = find("a seafood restaurant", "", "", RPI_LITERAL_STRING, false);
+    assert_int_equal(goes_on(&copy, 'S'), 0);
+}
+
+static void test_numbers_of_the_line(void **state)
+{
+    (void)state;
+    static const char line[] = "For $1,250 or 40.";
+    rpi_copy copy = find(line, "{\"cost\": ", "", RPI_LITERAL_NUMBER, true);
+    assert_int_equal(goes_on(&copy, '1'), 1);
+    assert_int_equal(goes_on(&copy, '4'), 1);
+    assert_int_equal(goes_on(&copy, '2'), 0);
+    copy = find(line, "{\"cost\": ", "1", RPI_LITERAL_NUMBER, true);
+    assert_int_equal(goes_on(&copy, '2'), 1);
+    assert_false(copy.may_close);
+    copy = find(line, "{\"cost\": ", "1250", RPI_LITERAL_NUMBER, true);
+    assert_true(copy.may_close && !copy.closes_spent && copy.count == 0);
+    copy = find(line, "{\"cost\": 1250, \"other\": ", "", RPI_LITERAL_NUMBER, true);
+    assert_int_equal(goes_on(&copy, '1'), -1);
+    assert_int_equal(goes_on(&copy, '4'), 1);
+    copy = find("", "", "", RPI_LITERAL_NUMBER, true);
+    assert_true(copy.count == 0 && !copy.may_close);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_where_values_end),
+        cmocka_unit_test(test_words_of_the_line),
+        cmocka_unit_test(test_numbers_of_the_line),
+    };
+    return cmocka_run_group_tests_name("arguments", tests, open_tokenizer, close_tokenizer);
+}

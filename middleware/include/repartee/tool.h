@@ -4,7 +4,9 @@
 // What a character may not do now does not exist for the model. `none` is always a choice (and no tool's name).
 //
 // Models without a call format of their own decide by descriptions: a description should read as a wish, "Pour the guest a
-// drink"; only its first sentence counts. They make at most one call a turn.
+// drink"; only its first sentence counts. They are asked for each parameter by its description. A parameter that need not be
+// given is left out where nothing that was said speaks for it, or where it would be the schema's `default`. They make at
+// most one call a turn.
 //
 // SPDX-License-Identifier: MIT
 #ifndef REPARTEE_TOOL_H

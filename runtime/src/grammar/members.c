@@ -289,11 +289,12 @@ static void add_case(rti_compiler *c, const rti_case *x)
     c->g->objects[at] = object;
 }
 
-void rti_object_finish(rti_compiler *c, rti_set x, rti_node *node)
+bool rti_object_finish(rti_compiler *c, rti_set x, uint32_t at, rti_node *node)
 {
     const rti_cases *set = x;
-    if (set == NULL) return;
-    node->objects = c->g->objects_count;
-    for (uint32_t i = 0; i < set->count; i++) add_case(c, &set->cases[i]);
+    if (set == NULL) return true;
+    if (at == 0) node->objects = c->g->objects_count;
+    if (at < set->count) add_case(c, &set->cases[at]);
     node->object_count = c->g->objects_count - node->objects;
+    return at + 1 >= set->count;
 }

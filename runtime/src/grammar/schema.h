@@ -96,6 +96,8 @@ typedef struct rti_compiler {
     uint32_t opened; // nodes below this one are done
     uint32_t opening_type; // of the next one (rti_type), and what is known of it
     rti_node opening;
+    const void *finishing; // objects of the node, and which of their cases is next
+    uint32_t finishing_at;
     rti_atoms *lists; // of places or atoms that terms refer to
     uint32_t list_count, list_capacity;
     int depth;       // of in-place applicators
@@ -183,7 +185,7 @@ void rti_simple_finish(rti_compiler *c, rti_set set, uint32_t *literals);
 void rti_number_finish(rti_compiler *c, rti_set set, rti_node *node, uint32_t *literals);
 void rti_string_finish(rti_compiler *c, rti_set set, rti_node *node, uint32_t *literals);
 void rti_array_finish(rti_compiler *c, rti_set set, rti_node *node);
-void rti_object_finish(rti_compiler *c, rti_set set, rti_node *node);
+bool rti_object_finish(rti_compiler *c, rti_set set, uint32_t at, rti_node *node); // its cases in turn; true: that was the last
 
 // Literal tries.
 void rti_literal_add(rti_compiler *c, uint32_t *root, const char *bytes, size_t size, uint32_t value);

@@ -3,13 +3,25 @@
 
 #include <string.h>
 
+static uint64_t signature_of(const rti_term *terms, uint32_t count)
+{
+    uint64_t signature = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t mixed = (terms[i].kind * 31ull + terms[i].a) * 0x9e3779b97f4a7c15ull;
+        mixed = (mixed ^ mixed >> 29 ^ terms[i].b) * 0xbf58476d1ce4e5b9ull;
+        mixed = (mixed ^ mixed >> 32 ^ terms[i].c) * 0x94d049bb133111ebull;
+        signature |= 1ull << (mixed >> 58);
+    }
+    return signature;
+}
+
 rti_set rti_cases_one(rti_compiler *c, const rti_term *terms, uint32_t count)
 {
     rti_cases *set = rti_pool_take(c->pool, sizeof *set);
     set->cases = rti_pool_take(c->pool, sizeof *set->cases);
     rti_term *copy = rti_pool_take_array(c->pool, count + 1, sizeof *copy);
     if (count != 0) memcpy(copy, terms, count * sizeof *copy);
-    set->cases[0] = (rti_case){ copy, count };
+    set->cases[0] = (rti_case){ copy, count, signature_of(copy, count) };
     set->count = 1;
     return set;
 }
@@ -35,7 +47,7 @@ static bool has_term(const rti_case *x, const rti_term *term)
 // Every term of `a` is in `b`: `b` says no less, so `a` holds wherever `b` does.
 static bool includes(const rti_case *b, const rti_case *a)
 {
-    if (a->count > b->count) return false;
+    if (a->count > b->count || (a->signature & ~b->signature) != 0) return false;
     for (uint32_t i = 0; i < a->count; i++) {
         if (!has_term(b, &a->terms[i])) return false;
     }
@@ -75,7 +87,7 @@ static rti_case join(rti_compiler *c, const rti_case *a, const rti_case *b)
     for (uint32_t i = 0; i < b->count; i++) {
         if (!has_term(a, &b->terms[i])) terms[count++] = b->terms[i];
     }
-    return (rti_case){ terms, count };
+    return (rti_case){ terms, count, a->signature | b->signature };
 }
 
 rti_set rti_cases_both(rti_compiler *c, rti_set x, rti_set y, rti_case_check *check)

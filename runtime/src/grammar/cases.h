@@ -12,6 +12,7 @@ typedef struct rti_term {
 typedef struct rti_case {
     const rti_term *terms;
     uint32_t count;
+    uint64_t signature; // in a set: a bit for each term, several for one; what lacks a bit of another's cannot say as much
 } rti_case;
 
 typedef struct rti_cases {

@@ -262,7 +262,7 @@ static void share_out(rti_compiler *c, const rti_case *x)
     uint32_t required = rti_required_list(c, s);
     for (uint32_t i = required == RTI_JSON_NONE ? RTI_JSON_NONE : c->json.values[required].first; i != RTI_JSON_NONE; i = c->json.values[i].next) {
         terms[used] = (rti_term){ RTI_MEMBER, rti_text_name(c, i), RTI_ATOM_NEVER, 0 };
-        add_case(c, &(rti_case){ terms, used + 1 });
+        add_case(c, &(rti_case){ .terms = terms, .count = used + 1 });
     }
     if (!rti_schema_has(s, RTI_KEYWORD_properties)) return;
     for (uint32_t i = c->json.values[s->at[RTI_KEYWORD_properties]].first; i != RTI_JSON_NONE; i = c->json.values[i].next) {
@@ -270,7 +270,7 @@ static void share_out(rti_compiler *c, const rti_case *x)
         uint32_t name = rti_key_name(c, i);
         terms[used] = (rti_term){ RTI_MEMBER_REQUIRED, name, 0, 0 };
         terms[used + 1] = (rti_term){ RTI_MEMBER, name, rti_atom_make(i, true), 0 };
-        add_case(c, &(rti_case){ terms, used + 2 });
+        add_case(c, &(rti_case){ .terms = terms, .count = used + 2 });
     }
 }
 

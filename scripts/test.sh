@@ -74,7 +74,7 @@ run_group() {
     xargs -P "$processors" -I{} sh -c '
         log=$1/$(basename "$2").log
         # Whole conversations of the default model take minutes under the sanitizers; the tiny model walks the same road.
-        case $2 in build/sanitize/tests/test_golden) REPARTEE_MODEL= ;; esac
+        case $2 in build/sanitize/tests/test_golden | build/sanitize/tests/test_choice) REPARTEE_MODEL= ;; esac
         timeout -k 5 1200 "$2" >"$log" 2>&1
         echo $? >"$log.code"' sh "$logs/$config" {} <"$logs/$config.list"
     while read -r program; do

@@ -16,7 +16,7 @@
 #include <jansson.h>
 
 #include "repartee/repartee.h"
-#include "world/world.h"
+#include "core/core.h"
 
 static rt_model *model;
 

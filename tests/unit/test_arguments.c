@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tool/argue.h"
+#include "call/argue.h"
 
 static rp_text text(const char *string)
 {

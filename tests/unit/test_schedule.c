@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "scenarios/scenarios.h"
-#include "schedule/cost.h"
-#include "schedule/reserve.h"
+#include "budget/cost.h"
+#include "budget/reserve.h"
 
 static rt_model *model;
 

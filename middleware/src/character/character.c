@@ -1,6 +1,6 @@
 // character/character.c - making, changing and removing characters.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "world/world.h"
+#include "core/core.h"
 
 enum {
     DECODE_ROWS = 8,        // up to here rows count as speaking, not as reading

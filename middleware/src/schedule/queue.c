@@ -1,6 +1,6 @@
 // schedule/queue.c - turns that wait: who is served next, who has waited too long, how much the crowd may think.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

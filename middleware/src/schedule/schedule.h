@@ -3,9 +3,9 @@
 #ifndef RPI_SCHEDULE_H
 #define RPI_SCHEDULE_H
 
-#include "schedule/cost.h"
-#include "schedule/pacer.h"
-#include "schedule/reserve.h"
+#include "budget/cost.h"
+#include "budget/pacer.h"
+#include "budget/reserve.h"
 #include "turn/turn.h"
 
 enum { RPI_PASSES = 3 }; // the last one is for turns in focus only

@@ -5,7 +5,7 @@
 // a frame with room, and saves up budget for it where no frame ever has.
 // SPDX-License-Identifier: MIT
 #include "schedule/pass.h"
-#include "world/world.h"
+#include "core/core.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 // tool/tool.c - making, finding and removing the game's functions.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

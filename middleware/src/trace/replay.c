@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "prompt/text.h"
-#include "trace/record.h"
-#include "world/world.h"
+#include "turn/record.h"
+#include "core/core.h"
 
 enum { MOST_LINE_BYTES = 1 << 26, MOST_FRAMES = 1 << 24 };
 

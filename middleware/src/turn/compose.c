@@ -1,6 +1,6 @@
 // turn/compose.c - a turn's messages, from what changes least to what changes most, and their tokens.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

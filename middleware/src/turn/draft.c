@@ -5,7 +5,7 @@
 // arXiv:2211.17192). Each row is sampled as it would have been by itself, with the same seed and step, and what stands
 // behind the first wrong guess is forgotten: the reply is the same, only sooner. A slot whose guesses are wrong stops.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 enum { MATCH = 3, WINDOW = 2048, FIRST_CREDIT = 2, MOST_CREDIT = 6, REST_TOKENS = 32 };
 

@@ -1,6 +1,6 @@
 // turn/end.c - the ends that a turn can come to.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

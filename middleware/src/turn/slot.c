@@ -1,6 +1,6 @@
 // turn/slot.c - what a slot holds: its segments, its sequences, its buffers.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // turn/speak.c - a reply, token by token: text that is safe to show, sentences, the end.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 // turn/turn.c - saying something to a character, and taking it back.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

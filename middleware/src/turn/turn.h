@@ -12,9 +12,9 @@
 #include "repartee/format.h"
 #include "repartee/turn.h"
 #include "rt/context.h"
-#include "schedule/cost.h"
-#include "tool/argue.h"
-#include "tool/native.h"
+#include "budget/cost.h"
+#include "call/argue.h"
+#include "turn/native.h"
 #include "tool/tool.h"
 
 struct rpi_slot;
@@ -45,9 +45,9 @@ typedef enum rpi_stage {
     RPI_STAGE_PREPARE, // chore: the candidates of a choice
     RPI_STAGE_ATTACH,  // chore: a sequence with what the cache has of the prompt
     RPI_STAGE_READ,    // segments: the rest of the prompt
-    RPI_STAGE_CHOOSE,  // segments: what explains the line best, see tool/choose.c
+    RPI_STAGE_CHOOSE,  // segments: what explains the line best, see call/choose.c
     RPI_STAGE_ARGUE,   // segments and masks: the arguments of a call
-    RPI_STAGE_WRITE,   // segments and masks: calls that the model writes itself, see tool/native.h
+    RPI_STAGE_WRITE,   // segments and masks: calls that the model writes itself, see turn/native.h
     RPI_STAGE_CALL,    // chore on the game's thread
     RPI_STAGE_WAIT,    // for rp_call_answer
     RPI_STAGE_SPEAK,   // segments: the reply, a token at a time
@@ -234,7 +234,7 @@ void rpi_draft_check(rpi_slot *slot, int32_t index, rt_token sampled); // the ro
 // `final`: nothing follows.
 size_t rpi_sentence_end(const char *text, size_t begin, size_t size, bool final);
 
-// tool/choose.c
+// call/choose.c
 rt_result rpi_choose_prepare(rp_world *world, rpi_slot *slot); // candidates to tokens
 rt_result rpi_choose_read(rp_world *world, rpi_slot *slot);    // what all share, to be computed with the prompt
 rt_result rpi_choose_begin(rp_world *world, rpi_slot *slot);
@@ -242,12 +242,12 @@ rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot); // all candidates
 rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
                           int32_t row);
 
-// tool/argue.c
+// call/argue.c
 rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot);
 rt_result rpi_argue_mask(rp_world *world, rpi_slot *slot, uint32_t budget_us);
 rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot);
 
-// tool/weigh.c: takes the logits of an argument's next token, of one side or the other; the last one decides it.
+// call/weigh.c: takes the logits of an argument's next token, of one side or the other; the last one decides it.
 rt_result rpi_argue_take(const rp_world *world, rpi_slot *slot, const rpi_segment *segment, rt_pass *pass, int32_t row);
 
 #endif

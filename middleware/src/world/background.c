@@ -5,7 +5,7 @@
 // SPDX-License-Identifier: MIT
 #include <sched.h>
 
-#include "world/world.h"
+#include "core/core.h"
 
 void rpi_world_lock(const rp_world *world)
 {

@@ -1,6 +1,6 @@
 // world/stats.c - counters and histograms.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <math.h>
 #include <string.h>

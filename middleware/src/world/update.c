@@ -1,6 +1,6 @@
 // world/update.c - one frame of a world: bookkeeping, then work until the budget is gone.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 // Calls that the game did not answer in time have failed.
 static void expire_calls(rp_world *world, uint64_t now_ns)

@@ -1,6 +1,6 @@
 // world/world.c - making and ending a world.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 #include "schedule/pass.h"
 
 #include <string.h>

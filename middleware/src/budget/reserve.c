@@ -1,7 +1,7 @@
-// schedule/reserve.c - a late update adds what it was late by and some more, each that is not takes a little away, the more the
+// budget/reserve.c - a late update adds what it was late by and some more, each that is not takes a little away, the more the
 // larger the reserve is (a noisy minute must not be paid for an hour). It settles where less than one in a thousand is late.
 // SPDX-License-Identifier: MIT
-#include "schedule/reserve.h"
+#include "budget/reserve.h"
 
 static const double FIRST_NS = 60e3, LEAST_NS = 2e3, MOST_NS = 300e3; // the first: until the machine has shown what it does
 static const double LATE_MOST_NS = 60e3, LATE_MORE_NS = 40e3, DECAY_NS = 10, DECAY = 1.0 / 4000;

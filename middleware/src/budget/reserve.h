@@ -1,4 +1,4 @@
-// schedule/reserve.h - what is kept free at the end of an update: for leaving, and for what the system does to the last pieces
+// budget/reserve.h - what is kept free at the end of an update: for leaving, and for what the system does to the last pieces
 // (timer interrupts take a busy core 20 to 120 microseconds). Learned; knows no world and no clock.
 // SPDX-License-Identifier: MIT
 #ifndef RPI_RESERVE_H

@@ -1,4 +1,4 @@
-// schedule/cost.c - the cost table.
+// budget/cost.c - the cost table.
 //
 // A piece's base cost comes from what it reads and computes; each cell (kind, rows, context) keeps the ratio between what
 // pieces took and their base, as an exponentially weighted mean with its mean deviation (Jacobson's round-trip estimator,
@@ -12,7 +12,7 @@
 // Margins are quantiles of what slices took over what was expected, by size, followed by steps of fixed length (Robbins and
 // Monro 1951, as for quantile regression): no shape of the noise is assumed.
 // SPDX-License-Identifier: MIT
-#include "schedule/cost.h"
+#include "budget/cost.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-// turn/serve.c - the stages of a turn, one short step at a time.
+// serve/serve.c - the stages of a turn, one short step at a time.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

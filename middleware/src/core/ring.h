@@ -1,7 +1,7 @@
-// trace/trace.h - a ring of what was done, when, and what it was thought to take.
+// core/ring.h - a ring of what was done, when, and what it was thought to take.
 // SPDX-License-Identifier: MIT
-#ifndef RPI_TRACE_H
-#define RPI_TRACE_H
+#ifndef RPI_RING_H
+#define RPI_RING_H
 
 #include "repartee/trace.h"
 #include "rt/context.h"

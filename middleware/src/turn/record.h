@@ -1,4 +1,4 @@
-// trace/record.h - what a recording needs of the turns under way.
+// turn/record.h - what a recording needs of the turns under way.
 // SPDX-License-Identifier: MIT
 #ifndef RPI_RECORD_H
 #define RPI_RECORD_H

@@ -1,4 +1,4 @@
-// schedule/pacer.h - the pacer: total frame times in, budget out. Knows no world and no clock.
+// budget/pacer.h - the pacer: total frame times in, budget out. Knows no world and no clock.
 // SPDX-License-Identifier: MIT
 #ifndef RPI_PACER_H
 #define RPI_PACER_H

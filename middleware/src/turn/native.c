@@ -1,9 +1,9 @@
-// tool/native.c - calls that a model writes into its reply itself: what can be called, and where a reply begins to do so.
+// turn/native.c - calls that a model writes into its reply itself: what can be called, and where a reply begins to do so.
 //
 // Where a token both ends the marker and begins what follows ("_call>\n{"), it is given back before it is computed: the
 // marker's rest is written in its place, and the call begins under its mask. So no token can carry anything past the mask.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

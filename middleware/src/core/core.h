@@ -1,7 +1,7 @@
-// world/world.h - what stands behind rp_world.
+// core/core.h - what stands behind rp_world.
 // SPDX-License-Identifier: MIT
-#ifndef RPI_WORLD_H
-#define RPI_WORLD_H
+#ifndef RPI_CORE_H
+#define RPI_CORE_H
 
 #include <pthread.h>
 
@@ -9,8 +9,8 @@
 #include "repartee/world.h"
 #include "schedule/schedule.h"
 #include "tool/tool.h"
-#include "trace/record.h"
-#include "trace/trace.h"
+#include "turn/record.h"
+#include "core/ring.h"
 #include "turn/turn.h"
 
 typedef struct rpi_queued_event {

@@ -1,12 +1,12 @@
-// trace/trace.c - the ring, and the Chrome trace events that are written from it.
+// trace/perfetto.c - the ring, and the Chrome trace events that are written from it.
 // SPDX-License-Identifier: MIT
-#include "trace/trace.h"
+#include "core/ring.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "world/world.h"
+#include "core/core.h"
 
 enum { MOST_ENTRIES = 1 << 24, TRACK_FRAMES = 1, TRACK_SLICES = 2, TRACK_CHORES = 8, TRACK_PASSES = 10, TRACK_CHARACTERS = 100 };
 

@@ -1,9 +1,9 @@
-// schedule/pacer.c - the largest budget that costs no frame, found from total frame times.
+// budget/pacer.c - the largest budget that costs no frame, found from total frame times.
 //
 // Additive increase, multiplicative decrease (Chiu and Jain 1989), with a memory: the budget at which a frame was last
 // missed is approached slowly, so that the pacer does not keep probing it.
 // SPDX-License-Identifier: MIT
-#include "schedule/pacer.h"
+#include "budget/pacer.h"
 
 // A frame counts as missed from this share of its target on; frames well within it let the budget grow.
 static const double MISSED = 1.05, COMFORT = 0.97;

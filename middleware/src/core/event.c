@@ -1,6 +1,6 @@
-// world/event.c - the queue of what happened.
+// core/event.c - the queue of what happened.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

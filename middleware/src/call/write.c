@@ -1,9 +1,9 @@
-// tool/write.c - the calls of a reply, written under their mask, and made one after another.
+// call/write.c - the calls of a reply, written under their mask, and made one after another.
 //
 // Bytes that the mask forces are not asked from the model: they are encoded and computed together with what follows.
 // SPDX-License-Identifier: MIT
 #include "prompt/builder.h"
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

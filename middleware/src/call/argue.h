@@ -1,4 +1,4 @@
-// tool/argue.h - the arguments of a call, parameter by parameter: what each is, where a value ends, what it may copy.
+// call/argue.h - the arguments of a call, parameter by parameter: what each is, where a value ends, what it may copy.
 // SPDX-License-Identifier: MIT
 #ifndef RPI_ARGUE_H
 #define RPI_ARGUE_H

@@ -1,4 +1,4 @@
-// tool/copy.c - what a value goes on with if it is a copy of what was said.
+// call/copy.c - what a value goes on with if it is a copy of what was said.
 //
 // Most of what a call needs to know was said by whoever asked for it: a name, a place, a number. A small model that writes
 // freely says it in other words, or says what is common. So that the words of the line itself have an advantage, they have
@@ -7,7 +7,7 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
 
-#include "tool/argue.h"
+#include "call/argue.h"
 
 enum { LOOK_AHEAD = 32, NUMBER_BYTES = 32, MOST_LINE_BYTES = 1024 };
 

@@ -1,6 +1,6 @@
-// tool/emit.c - the tokens of a call, as they are written under a mask.
+// call/emit.c - the tokens of a call, as they are written under a mask.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 static rt_result make_room(rp_world *world, rpi_tokens *tokens, size_t more)
 {

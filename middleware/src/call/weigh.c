@@ -1,4 +1,4 @@
-// tool/weigh.c - an argument's next token, from what both sides make of it.
+// call/weigh.c - an argument's next token, from what both sides make of it.
 //
 // What counts is not how likely a token is, but how much likelier the conversation has made it than it is behind the call
 // alone: otherwise a small model pours ale whatever the guest orders (domain-conditional pointwise mutual information,
@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "tool/argue.h"
-#include "world/world.h"
+#include "call/argue.h"
+#include "core/core.h"
 
 // Of the likeliest token: what is less likely is not considered, however much the conversation speaks for it.
 static const double PLAUSIBLE = 0.02, PLAUSIBLE_COPY = 0.001;

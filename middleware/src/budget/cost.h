@@ -1,4 +1,4 @@
-// schedule/cost.h - what pieces of work will take: predicted from their bytes and operations, corrected by what they took.
+// budget/cost.h - what pieces of work will take: predicted from their bytes and operations, corrected by what they took.
 //
 // Pure arithmetic on measurements that the caller brings: no clock in here, so tests bring their own.
 // SPDX-License-Identifier: MIT

@@ -1,15 +1,15 @@
-// tool/argue.c - the arguments of a call, parameter by parameter, written under the mask of their schema.
+// call/argue.c - the arguments of a call, parameter by parameter, written under the mask of their schema.
 //
 // Each parameter is asked for by its description, as one would ask a person (slot filling as questions: Du et al. 2021,
 // arXiv:2109.03793); what the schema forces is not asked at all: it is encoded and computed together with what follows.
-// How a value is weighed stands in tool/weigh.c. One that need not be given, and that the conversation does not speak for,
+// How a value is weighed stands in call/weigh.c. One that need not be given, and that the conversation does not speak for,
 // is left out. Schemas that say more about an object than which properties it has are written in one piece.
 // SPDX-License-Identifier: MIT
-#include "tool/argue.h"
+#include "call/argue.h"
 
 #include <string.h>
 
-#include "world/world.h"
+#include "core/core.h"
 
 enum { MOST_ARGUMENT_TOKENS = 256, MOST_VALUE_TOKENS = 64, FORCED_BYTES = 512, MOST_DESCRIPTION_BYTES = 120, MOST_QUESTION_TOKENS = 192 };
 

@@ -1,4 +1,4 @@
-// tool/native.h - calls that a model writes into its reply itself, as its family was trained to.
+// turn/native.h - calls that a model writes into its reply itself, as its family was trained to.
 //
 // A reply is free text until the model opens a call: with a token or a text of its format. From there on it writes under
 // the mask of one schema over the functions that it may call now. What is written becomes calls, which run one after
@@ -16,7 +16,7 @@ struct rpi_slot;
 
 // How the world's model writes calls: made with the world.
 typedef struct rpi_call_style {
-    bool is_on; // false: calls are chosen before the reply, see tool/choose.c
+    bool is_on; // false: calls are chosen before the reply, see call/choose.c
     rpi_call_syntax syntax;
     const char *marker;    // what opens a call, without white space; "" where nothing does (the whole reply is a call)
     size_t marker_size;
@@ -67,7 +67,7 @@ size_t rpi_native_showable(const rp_world *world, const struct rpi_slot *slot);
 // The last token of `text` (its bytes from `before` on) has completed the marker, which ends at `end`.
 rt_result rpi_native_open_behind(rp_world *world, struct rpi_slot *slot, const rpi_buffer *text, size_t before, size_t end);
 
-// tool/write.c
+// call/write.c
 rt_result rpi_write_begin(rp_world *world, struct rpi_slot *slot); // the reply has opened a call
 rt_result rpi_write_mask(struct rpi_slot *slot, uint32_t budget_us);
 rt_result rpi_write_take(struct rpi_slot *slot, rt_pass *pass, int32_t row);

@@ -1,4 +1,4 @@
-// tool/choose.c - what a line asks for, and how it makes a character feel: decided by a model that was never trained to.
+// call/choose.c - what a line asks for, and how it makes a character feel: decided by a model that was never trained to.
 //
 // Asked for the name of a function, a small model answers with whichever name is common. So it is asked the other way
 // round (noisy channel; Min et al. 2022, arXiv:2108.04106): how likely is the player's line where somebody wants just that
@@ -9,7 +9,7 @@
 //
 // The contexts share their beginning, which is computed together with the prompt; each candidate is a fork of it.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <math.h>
 #include <string.h>

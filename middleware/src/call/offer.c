@@ -1,6 +1,6 @@
-// tool/offer.c - what a character may do in one turn: asked from the game when the turn starts, compiled where it is new.
+// call/offer.c - what a character may do in one turn: asked from the game when the turn starts, compiled where it is new.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

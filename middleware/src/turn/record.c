@@ -1,11 +1,11 @@
-// trace/record.c - turns written down as they end.
+// turn/record.c - turns written down as they end.
 // SPDX-License-Identifier: MIT
-#include "trace/record.h"
+#include "turn/record.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "world/world.h"
+#include "core/core.h"
 
 static bool add_key(const rt_host *host, rpi_buffer *record, const char *key)
 {

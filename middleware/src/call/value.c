@@ -1,9 +1,9 @@
-// tool/value.c - a schema's parameters one by one, and where a JSON value ends.
+// call/value.c - a schema's parameters one by one, and where a JSON value ends.
 // SPDX-License-Identifier: MIT
 #include <string.h>
 
 #include "prompt/text.h"
-#include "tool/argue.h"
+#include "call/argue.h"
 
 enum { MOST_PARAMETERS = 64 };
 

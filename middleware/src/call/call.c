@@ -1,6 +1,6 @@
-// tool/call.c - a call runs: the game's function, its answer now or later, what the model is told.
+// call/call.c - a call runs: the game's function, its answer now or later, what the model is told.
 // SPDX-License-Identifier: MIT
-#include "world/world.h"
+#include "core/core.h"
 
 #include <string.h>
 

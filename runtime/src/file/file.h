@@ -49,6 +49,7 @@ bool rti_quantize(rti_type type, const float *values, const float *weights, void
 
 float rti_half_to_float(uint16_t half);
 uint16_t rti_float_to_half(float value); // round to nearest even
+void rti_put_half(uint8_t *bytes, float value); // little-endian, wherever it stands
 float rti_bfloat_to_float(uint16_t value);
 uint16_t rti_float_to_bfloat(float value);
 float rti_f8e4m3_to_float(uint8_t value);

@@ -1,6 +1,6 @@
 // file/folder.c - a folder as the Hugging Face hub has it: config.json as metadata, one or many safetensors files.
 // SPDX-License-Identifier: MIT
-#include "file/store.h"
+#include "file/readers.h"
 
 #include <errno.h>
 #include <jansson.h>

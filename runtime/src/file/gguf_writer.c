@@ -2,7 +2,7 @@
 //
 // The file grows under another name beside its place and moves there when it is whole.
 // SPDX-License-Identifier: MIT
-#include "file/gguf.h"
+#include "file/gguf_format.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -88,3 +88,10 @@ float rti_f8e4m3_to_float(uint8_t value)
         return float_of_bits(sign | ((exponent + 120) << 23) | (fraction << 20));
     return float_of_bits(sign | bits_of_float((float)fraction * 0x1p-9f));
 }
+
+void rti_put_half(uint8_t *bytes, float value)
+{
+    uint16_t half = rti_float_to_half(value);
+    bytes[0] = (uint8_t)half;
+    bytes[1] = (uint8_t)(half >> 8);
+}

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "file/store.h"
 
-#include "file/gguf.h"
+#include "file/gguf_format.h"
 
 #include <string.h>
 

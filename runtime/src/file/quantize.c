@@ -1,17 +1,10 @@
 // file/quantize.c - float32 to the plain block types, as ggml's reference code and the `gguf` package do it, bit for bit.
 // K-quants are in quantize_k.c.
 // SPDX-License-Identifier: MIT
-#include "file/quantize.h"
+#include "file/quantize_k.h"
 
 #include <math.h>
 #include <string.h>
-
-void rti_put_half(uint8_t *bytes, float value)
-{
-    uint16_t half = rti_float_to_half(value);
-    bytes[0] = (uint8_t)half;
-    bytes[1] = (uint8_t)(half >> 8);
-}
 
 // A cast that no value makes undefined: NaN becomes the lowest.
 static int truncate_into(float value, int lowest, int highest)
@@ -21,7 +14,7 @@ static int truncate_into(float value, int lowest, int highest)
     return value < (float)highest ? (int)value : highest;
 }
 
-static float inverse(float scale)
+static float reciprocal(float scale)
 {
     float result = scale != 0 ? 1 / scale : 0;
     return isfinite(result) ? result : 0;
@@ -32,7 +25,7 @@ static void write_q8_0(const float *values, uint8_t *block)
     float largest = 0;
     for (int i = 0; i < 32; i++)
         largest = fmaxf(largest, fabsf(values[i]));
-    float scale = largest / 127, id = inverse(scale);
+    float scale = largest / 127, id = reciprocal(scale);
     rti_put_half(block, scale);
     for (int i = 0; i < 32; i++)
         block[2 + i] = (uint8_t)(int8_t)truncate_into(roundf(values[i] * id), -127, 127);
@@ -46,7 +39,7 @@ static void write_q4_0(const float *values, uint8_t *block)
             largest = fabsf(values[i]);
             extreme = values[i];
         }
-    float scale = extreme / -8, id = inverse(scale);
+    float scale = extreme / -8, id = reciprocal(scale);
     rti_put_half(block, scale);
     for (int i = 0; i < 16; i++) {
         int low = truncate_into(values[i] * id + 8.5f, 0, 15);
@@ -62,7 +55,7 @@ static void write_q4_1(const float *values, uint8_t *block)
         largest = fmaxf(largest, values[i]);
         smallest = fminf(smallest, values[i]);
     }
-    float scale = (largest - smallest) / 15, id = inverse(scale);
+    float scale = (largest - smallest) / 15, id = reciprocal(scale);
     rti_put_half(block, scale);
     rti_put_half(block + 2, smallest);
     for (int i = 0; i < 16; i++) {

@@ -5,7 +5,7 @@
 // smallest weighted error. The groups' scales are then rounded themselves to the block's; with these fixed, the values are
 // rounded once more and the block's own scale is fitted to them.
 // SPDX-License-Identifier: MIT
-#include "file/quantize.h"
+#include "file/quantize_k.h"
 
 #include <math.h>
 #include <string.h>

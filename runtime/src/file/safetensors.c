@@ -2,7 +2,7 @@
 //
 // Tensors of types that no weight has (I64 buffers and the like) are passed over; asking for one says its type.
 // SPDX-License-Identifier: MIT
-#include "file/store.h"
+#include "file/readers.h"
 
 #include <jansson.h>
 #include <stdlib.h>

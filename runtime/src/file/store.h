@@ -100,13 +100,4 @@ bool rti_tensor_bytes(rti_type type, int32_t dimension_count, const int64_t *sha
 // Whether a name is fit for keys and tensors: 1 .. RTI_MAX_NAME bytes of UTF-8 without control characters.
 bool rti_name_is_valid(const char *text, size_t size);
 
-// Whether the first bytes are those of a GGUF file.
-bool rti_gguf_recognise(const rti_mapping *part);
-// Read all of a file into `file`: part 0 is mapped already.
-rt_result rti_gguf_read(rti_file *file);
-// Reads config.json and every safetensors file of a folder.
-rt_result rti_folder_read(rti_file *file);
-// Reads the header of one safetensors file.
-rt_result rti_safetensors_read(rti_file *file, const rti_mapping *part);
-
 #endif

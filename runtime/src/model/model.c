@@ -58,7 +58,7 @@ static rt_result check_sum(const rt_model_def *def)
     return result;
 }
 
-static rt_result open_tokenizer(const rt_model_def *def, rt_model *model)
+static rt_result read_tokenizer(const rt_model_def *def, rt_model *model)
 {
     rt_tokenizer_def tokenizer = rt_default_tokenizer_def();
     tokenizer.host = def->host;
@@ -176,7 +176,7 @@ static rt_result open_all(const rt_model_def *def, rt_model *model)
     if (result == RT_OK)
         result = rti_network_create_sized(&model->host, model->file, def->context_size, &model->network);
     if (result == RT_OK)
-        result = open_tokenizer(def, model);
+        result = read_tokenizer(def, model);
     if (result == RT_OK)
         result = pack_somewhere(def, model);
     if (result != RT_OK)

@@ -74,6 +74,17 @@ static void place_all(rti_arena *arena, rti_device *device)
     }
 }
 
+// Of one head's keys or values in a block.
+static size_t kv_value_bytes(rt_kv_type type, int32_t head_size)
+{
+    size_t count = (size_t)head_size * RTI_KV_SLOTS;
+    switch (type) {
+    case RT_KV_F32: return count * 4;
+    case RT_KV_Q8_0: return count + count / 32 * 2;
+    default: return count * 2;
+    }
+}
+
 // Shapes and sizes; places nothing.
 static rt_result measure(const rti_device_def *def, rti_device *device)
 {
@@ -87,7 +98,7 @@ static rt_result measure(const rti_device_def *def, rti_device *device)
     device->attention_width = rti_round_up(network->head_count * network->head_size, RTI_BLOCK_COLUMNS);
     device->feed_forward = rti_round_up(network->feed_forward_size, RTI_BLOCK_COLUMNS);
     device->vocabulary = rti_round_up(network->vocab_size, RTI_PANEL_ROWS);
-    device->kv_value_bytes = rti_kv_value_bytes(def->kv_type, network->head_size);
+    device->kv_value_bytes = kv_value_bytes(def->kv_type, network->head_size);
     size_t heads = (size_t)network->layer_count * 2 * (size_t)network->kv_head_count, block, total;
     if (!rti_size_multiply(heads, device->kv_value_bytes, &block) || !rti_size_multiply(block, def->block_count, &total)) {
         return rti_fail(&device->host, RT_ERROR_TOO_LARGE, "key-value cache: %u blocks are more than the address space", def->block_count);

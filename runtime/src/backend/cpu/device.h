@@ -86,7 +86,6 @@ static inline uint8_t *rti_kv_values(const rti_device *device, uint32_t block, i
     return rti_kv_keys(device, block, layer, head) + (size_t)device->weights->network->kv_head_count * device->kv_value_bytes;
 }
 
-size_t rti_kv_value_bytes(rt_kv_type type, int32_t head_size);
 void rti_kv_write_key(const rti_device *device, const rti_row *row, int32_t layer, int32_t head, const float *key);
 void rti_kv_write_value(const rti_device *device, const rti_row *row, int32_t layer, int32_t head, const float *value);
 rt_result rti_block_copy_cpu(rti_device *device, uint32_t to, uint32_t from);

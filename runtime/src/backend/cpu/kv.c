@@ -11,16 +11,6 @@
 
 #define SLOTS RTI_KV_SLOTS
 
-size_t rti_kv_value_bytes(rt_kv_type type, int32_t head_size)
-{
-    size_t count = (size_t)head_size * SLOTS;
-    switch (type) {
-    case RT_KV_F32: return count * 4;
-    case RT_KV_Q8_0: return count + count / 32 * 2;
-    default: return count * 2;
-    }
-}
-
 // Rounds 32 values to bytes and a half; the bits are the same everywhere (plain float operations).
 static uint16_t round_bytes(const float *x, int8_t *q)
 {

@@ -1,7 +1,7 @@
-// file/gguf.h - numbers of the GGUF format (ggml's docs/gguf.md), shared by its reader and its writer.
+// file/gguf_format.h - what stands in a GGUF file (ggml's docs/gguf.md): for its reader, its writer and its metadata.
 // SPDX-License-Identifier: MIT
-#ifndef RTI_GGUF_H
-#define RTI_GGUF_H
+#ifndef RTI_GGUF_FORMAT_H
+#define RTI_GGUF_FORMAT_H
 
 #include "file/store.h"
 

@@ -1,6 +1,6 @@
 // Merging words of any length: short and long ways against a plain one, on vocabularies made to be awkward.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

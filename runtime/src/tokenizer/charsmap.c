@@ -1,7 +1,7 @@
 // tokenizer/charsmap.c - SentencePiece's precompiled_charsmap: rules "these characters become those", as a double array
 // (the layout of the Darts-clone library by Susumu Yata) followed by the strings.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 
 #include <string.h>
 

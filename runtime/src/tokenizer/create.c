@@ -1,6 +1,6 @@
 // tokenizer/create.c - from what a file says to the tables that encoding uses, every claim checked on the way.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/create.h"
+#include "tokenizer/building.h"
 #include "tokenizer/unicode.h"
 
 #include <math.h>

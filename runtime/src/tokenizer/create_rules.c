@@ -1,6 +1,6 @@
 // tokenizer/create_rules.c - how pieces go together: merges listed, ranked or scored, unigram scores, user-defined symbols.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/create.h"
+#include "tokenizer/building.h"
 
 #include <math.h>
 #include <stdlib.h>

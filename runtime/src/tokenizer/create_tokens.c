@@ -1,6 +1,6 @@
 // tokenizer/create_tokens.c - the vocabulary: types, the bytes that tokens stand for, finding pieces by content.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/create.h"
+#include "tokenizer/building.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 // splitters begin a word at that space whatever came before, and end the one before it whatever follows: none of them looks
 // back, and the only one that looks ahead does so behind white space. A pattern of a file's own may do anything.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 #include "tokenizer/unicode.h"
 
 #include <string.h>

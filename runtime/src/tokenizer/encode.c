@@ -1,6 +1,6 @@
 // tokenizer/encode.c - text to tokens: made valid, normalized, cut at user-defined symbols and into words.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 #include "tokenizer/unicode.h"
 
 #include <string.h>

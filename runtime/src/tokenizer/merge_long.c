@@ -10,7 +10,7 @@
 // cannot happen for a token (rt_tokenizer's `ordered`), all merges into it are done before any new pair is looked up,
 // which is far fewer look-ups. Long words are bound by memory: what a symbol takes is kept to 16 bytes.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 
 #include <stdlib.h>
 

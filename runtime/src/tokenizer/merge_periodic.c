@@ -7,7 +7,7 @@
 // beginning, which go to the head. The work depends on the block, hardly on how often it is there. What does not fit
 // this picture is left to merge_long.c.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 #include "tokenizer/unicode.h"
 
 #include <string.h>

@@ -6,7 +6,7 @@
 // utf8proc has the data; its own normalization sorts combining marks with a method that is quadratic in the length of a
 // run of them, which a hostile text can make as long as it likes. Here runs are sorted by counting.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 
 #include <string.h>
 #include <utf8proc.h>

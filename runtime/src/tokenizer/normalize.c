@@ -1,7 +1,7 @@
 // tokenizer/normalize.c - what SentencePiece does to a text before it cuts it: character rules, spaces made visible, a
 // space put in front, runs of spaces made one. In the order and with the corner cases of its normalizer.cc.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 #include "tokenizer/unicode.h"
 
 #include <string.h>

@@ -203,33 +203,3 @@ rt_result rti_tokenizer_source_gguf(const rt_host *host, const rti_file *file, r
     read_flags(file, source);
     return read_charsmap(host, file, source);
 }
-
-rt_result rti_tokenizer_create_from_file(const rt_host *host, const rti_file *file, const char *pre_tokenizer,
-                                         rt_tokenizer **tokenizer)
-{
-    *tokenizer = NULL;
-    // Files that this library wrote from a folder carry the folder's tokenizer file whole.
-    rti_text whole, settings = {NULL, 0};
-    if (rti_file_get_text(file, RTI_TOKENIZER_KEY_FILE, &whole)) {
-        rti_file_get_text(file, RTI_TOKENIZER_KEY_CONFIG, &settings);
-        rt_result made = rti_tokenizer_create_from_bytes(host, rti_file_path(file), whole.data, whole.size, settings.data,
-                                                         settings.size, pre_tokenizer, tokenizer);
-        rti_text chat;
-        if (made == RT_OK && !(*tokenizer)->chat_template && rti_file_get_text(file, "tokenizer.chat_template", &chat))
-            made = rti_tokenizer_set_chat_template(*tokenizer, chat.data, chat.size);
-        if (made != RT_OK) {
-            rt_tokenizer_close(*tokenizer);
-            *tokenizer = NULL;
-        }
-        return made;
-    }
-    rti_tokenizer_source source = rti_default_tokenizer_source();
-    rt_result result = rti_tokenizer_source_gguf(host, file, &source);
-    if (result == RT_OK) {
-        if (pre_tokenizer)
-            source.pre_tokenizer = pre_tokenizer;
-        result = rti_tokenizer_create_from_source(host, &source, tokenizer);
-    }
-    rti_tokenizer_source_release(host, &source);
-    return result;
-}

@@ -1,6 +1,6 @@
 // tokenizer/tokenizer.c - asking a tokenizer about its tokens; its end.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 // tokenizer/unigram.c - SentencePiece unigram: of all ways to cut a text into pieces, the one with the highest sum of
 // scores (Kudo 2018), by Viterbi's method over a trie. Sums are rounded where SentencePiece rounds them.
 // SPDX-License-Identifier: MIT
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 #include "tokenizer/unicode.h"
 
 #include <string.h>

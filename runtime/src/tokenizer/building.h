@@ -1,9 +1,9 @@
-// tokenizer/create.h - building a tokenizer from a source: what create*.c share.
+// tokenizer/building.h - a tokenizer while it is built from a source: what create*.c share.
 // SPDX-License-Identifier: MIT
-#ifndef RTI_TOKENIZER_CREATE_H
-#define RTI_TOKENIZER_CREATE_H
+#ifndef RTI_TOKENIZER_BUILDING_H
+#define RTI_TOKENIZER_BUILDING_H
 
-#include "tokenizer/encode.h"
+#include "tokenizer/encoder.h"
 
 // While a tokenizer is built.
 typedef struct rti_building {

@@ -1,7 +1,7 @@
-// tokenizer/encode.h - one call of encode: where ids go, and the memory that it needs on the way.
+// tokenizer/encoder.h - one call of encode: where ids go, and the memory that it needs on the way.
 // SPDX-License-Identifier: MIT
-#ifndef RTI_ENCODE_H
-#define RTI_ENCODE_H
+#ifndef RTI_ENCODER_H
+#define RTI_ENCODER_H
 
 #include "tokenizer/tokenizer.h"
 
@@ -35,7 +35,7 @@ typedef struct rti_encoder {
     rti_merging *merging;  // of merge_long.c
     rti_scratch symbols;   // of merge.c: the symbols of a long word
     rti_scratch periodic;  // of merge_periodic.c
-    rti_scratch splits;    // of merge.c, where pieces are taken apart again
+    rti_scratch splits;    // of encoder.c, where pieces are taken apart again
     rti_scratch paths;     // of unigram.c
     rti_known_word known[RTI_KNOWN_WORDS];
 } rti_encoder;
@@ -65,8 +65,26 @@ typedef struct rti_pair {
     uint32_t priority; // RTI_NO_MERGE: none
     int32_t result;
 } rti_pair;
-rti_pair rti_find_pair(rti_encoder *e, const char *word, int32_t left, uint32_t left_start, int32_t right,
-                       uint32_t right_end, uint32_t right_start);
+static inline rti_pair rti_find_pair(rti_encoder *e, const char *word, int32_t left, uint32_t left_start, int32_t right,
+                                     uint32_t right_end, uint32_t right_start)
+{
+    const rt_tokenizer *t = e->tokenizer;
+    rti_pair pair = {RTI_NO_MERGE, -1};
+    if (left < 0 || right < 0) { // SentencePiece: a character that is no piece can still be part of one
+        size_t size = right_end - left_start;
+        int32_t id = size <= t->longest_spelling ? rti_piece_map_find(&t->map, word + left_start, size) : -1;
+        if (id >= 0)
+            pair = (rti_pair){t->priorities[id], id};
+    } else {
+        const rti_merge *merge = rti_merge_find(&t->merges, left, right);
+        if (merge)
+            pair = (rti_pair){merge->priority, merge->result};
+    }
+    // Where a merge leads to an unused piece, how it was put together is kept, to take it apart again.
+    if (t->resegments && pair.result >= 0 && t->types[pair.result] == RTI_PIECE_UNUSED)
+        ((uint32_t *)e->splits.data)[pair.result] = right_start - left_start;
+    return pair;
+}
 
 // Merges a word of any length and emits what comes out; *single: its token when there is just one, -1 otherwise.
 // `symbols` NULL: the bytes of the word. False: out of memory.
@@ -81,11 +99,24 @@ size_t rti_first_symbols(const rti_encoder *e, const char *word, size_t size, rt
 typedef enum rti_periodic_result { RTI_PERIODIC_NOT, RTI_PERIODIC_DONE, RTI_PERIODIC_NO_MEMORY } rti_periodic_result;
 rti_periodic_result rti_merge_periodic(rti_encoder *e, const char *word, size_t size, int32_t *single);
 
-// Emits one symbol of a merged word. False: out of memory.
-bool rti_encode_symbol(rti_encoder *e, const char *text, size_t size, int32_t id);
-
 // Emits what a piece that no vocabulary entry covers becomes: byte tokens, <unk>, or nothing.
 void rti_encode_unknown(rti_encoder *e, const char *text, size_t size);
+// Emits an unused piece as what it was merged from, down to pieces in use. False: out of memory.
+bool rti_encode_unused(rti_encoder *e, const char *text, size_t size, int32_t id);
+
+// Emits one symbol of a merged word. False: out of memory.
+static inline bool rti_encode_symbol(rti_encoder *e, const char *text, size_t size, int32_t id)
+{
+    if (id < 0) {
+        rti_encode_unknown(e, text, size);
+        return true;
+    }
+    if (e->tokenizer->resegments && e->tokenizer->types[id] == RTI_PIECE_UNUSED)
+        return rti_encode_unused(e, text, size, id);
+    e->previous_unknown = false;
+    rti_encoder_emit(e, id);
+    return true;
+}
 
 // unigram.c. False: out of memory.
 bool rti_encode_unigram(rti_encoder *e, const char *text, size_t size);

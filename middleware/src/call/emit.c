@@ -45,14 +45,6 @@ rt_result rpi_emit_begin(rp_world *world, rpi_slot *slot, rt_grammar *grammar)
     return result == RT_OK ? rt_matcher_set_end_tokens(slot->matcher, world->stops, world->stop_count) : result;
 }
 
-bool rpi_is_stop(const rp_world *world, rt_token token)
-{
-    for (int32_t i = 0; i < world->stop_count; i++)
-        if (world->stops[i] == token)
-            return true;
-    return false;
-}
-
 rt_result rpi_emit_commit(rp_world *world, rpi_slot *slot, rpi_emitted *emitted)
 {
     rt_token token = slot->argument_token;

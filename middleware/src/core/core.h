@@ -26,14 +26,19 @@ typedef struct rpi_events {
     rpi_buffer text;
 } rpi_events;
 
+// RP_MODE_BACKGROUND only: one thread of the game's and the world's own take turns.
+typedef struct rpi_lock {
+    pthread_mutex_t mutex;
+    atomic_int waiting; // calls that wait for it
+    bool has_mutex;
+} rpi_lock;
+
 // RP_MODE_BACKGROUND only.
 typedef struct rpi_background {
-    pthread_mutex_t mutex;
     pthread_cond_t wake;
     pthread_t thread;
-    atomic_int waiting;   // calls that wait for the lock
-    bool has_mutex, has_wake, has_thread;
-    bool granted, quit, stop; // `stop`: whatever runs ends after its piece
+    bool has_wake, has_thread;
+    bool granted, quit;
     uint32_t budget_us;   // of the last grant
     uint64_t deadline_ns;
 } rpi_background;
@@ -80,7 +85,8 @@ struct rp_world {
     int32_t callback_depth;
     int32_t detail_level;
     bool device_lost; // the model cannot serve any more: authored lines from here on
-    bool updating;
+    bool stop;        // whatever runs ends after its piece
+    rpi_lock lock;
 
     rpi_background background;
 };
@@ -89,15 +95,21 @@ struct rp_world {
 rt_result rpi_world_check_idle(const rp_world *world, const char *function);
 
 uint64_t rpi_world_now(const rp_world *world);
+// Whether a token ends a reply.
+bool rpi_is_stop(const rp_world *world, rt_token token);
+
+// Without one, as in all modes but RP_MODE_BACKGROUND, locking does nothing. Recursive.
+rt_result rpi_world_lock_create(rp_world *world);
+void rpi_world_lock_destroy(rp_world *world);
 void rpi_world_lock(const rp_world *world);
 void rpi_world_unlock(const rp_world *world);
+void rpi_world_yield(rp_world *world); // lets waiting calls in, between two pieces of work
 // Counts what one update, or one grant to the background thread, has taken.
 void rpi_world_account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, uint64_t allocations, bool worked);
 
 rt_result rpi_background_create(rp_world *world);
 void rpi_background_destroy(rp_world *world);
 void rpi_background_grant(rp_world *world, uint32_t budget_us, uint64_t deadline_ns);
-void rpi_background_yield(rp_world *world); // lets waiting calls in, between two pieces of work
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Events

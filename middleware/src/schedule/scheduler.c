@@ -384,9 +384,9 @@ void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
     rpi_scheduler *scheduler = &world->scheduler;
     scheduler->refused = scheduler->worked = false;
     rpi_pass_drop_orphans(world);
-    while (!rpi_events_are_piling_up(world) && !world->background.stop) {
+    while (!rpi_events_are_piling_up(world) && !world->stop) {
         if (!callbacks)
-            rpi_background_yield(world);
+            rpi_world_yield(world);
         if (run_logits(&r) || run_chore(&r))
             continue;
         if (r.saving)

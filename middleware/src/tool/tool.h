@@ -71,8 +71,6 @@ rt_result rpi_offers_compile(rp_world *world, struct rpi_slot *slot, uint32_t bu
 // a matcher at the start of a grammar; the slot's own is used again where it is for the same one.
 rt_result rpi_emit_token(rp_world *world, struct rpi_slot *slot, rt_token token);
 rt_result rpi_emit_text(rp_world *world, struct rpi_slot *slot, const char *text, size_t size, bool continues);
-// Whether a token ends a reply.
-bool rpi_is_stop(const rp_world *world, rt_token token);
 rt_result rpi_emit_begin(rp_world *world, struct rpi_slot *slot, rt_grammar *grammar);
 
 // The token that was sampled for a slot, taken by its matcher: its bytes (the tokenizer's), and whether it ends a reply.

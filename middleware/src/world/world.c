@@ -4,7 +4,6 @@
 #include "schedule/pass.h"
 
 #include <string.h>
-#include <time.h>
 
 enum { WORLD_COOKIE = 0x52505744, LEAST_KV_TOKENS = 8192, TOKENS_A_TURN = 1024, MOST_LOGITS_ROWS = 128, SPARE_SLOTS = 1 };
 
@@ -26,26 +25,6 @@ rp_world_def rp_default_world_def(void)
         .pacer = { .target_frame_us = 16667, .least_us = 100, .most_us = 8000 },
         .speculate = true,
     };
-}
-
-static uint64_t system_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-uint64_t rpi_world_now(const rp_world *world)
-{
-    return world->def.clock_ns != NULL ? world->def.clock_ns(world->def.clock_user) : system_clock();
-}
-
-rt_result rpi_world_check_idle(const rp_world *world, const char *function)
-{
-    if (world->callback_depth == 0)
-        return RT_OK;
-    return rpi_fail(&world->host, RT_ERROR_BUSY, "%s: called from inside a callback: call it after rp_world_update",
-                    function);
 }
 
 static rt_result check_def(const rp_world_def *def)

@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include "repartee/repartee.h"
+#include "call/call.h"
 #include "core/core.h"
 
 static rt_model *model;

@@ -9,7 +9,10 @@
 
 #include <string.h>
 
+#include "call/call.h"
 #include "core/core.h"
+#include "prompt/text.h"
+#include "tool/tool.h"
 
 enum { MOST_ARGUMENT_TOKENS = 256, MOST_VALUE_TOKENS = 64, FORCED_BYTES = 512, MOST_DESCRIPTION_BYTES = 120, MOST_QUESTION_TOKENS = 192 };
 

@@ -5,6 +5,7 @@
 
 #include "common/common.h"
 #include "rt/tokenizer.h"
+#include "turn/decision.h"
 
 enum { RPI_SIDE_TALK = 0, RPI_SIDE_PLAIN = 1 }; // of a segment: behind the conversation, behind the call alone
 
@@ -30,17 +31,6 @@ bool rpi_parameter_read(rp_text schema, int32_t number, rpi_parameter *parameter
 // A JSON value while it is written
 // ---------------------------------------------------------------------------------------------------------------------
 
-typedef enum rpi_literal { RPI_LITERAL_NONE = 0, RPI_LITERAL_STRING, RPI_LITERAL_NUMBER } rpi_literal;
-
-typedef struct rpi_value {
-    int32_t depth;
-    bool begun, is_over, is_word; // true, false, null
-    bool escaped, has_escapes;
-    rpi_literal literal; // what is being written now
-    size_t begin;        // of its contents, in bytes of the value
-    size_t size;         // of the value so far
-} rpi_value;
-
 // Takes bytes until the value is over; how many of them are part of it.
 size_t rpi_value_take(rpi_value *value, const char *bytes, size_t size);
 
@@ -63,31 +53,5 @@ typedef struct rpi_copy {
 // `of_few`: the schema lists what it may be; such lists are often capitalised.
 void rpi_copy_find(const rt_tokenizer *tokenizer, rp_text line, rp_text arguments, rp_text content, rpi_literal literal,
                    bool of_few, rpi_copy *copy);
-
-// ---------------------------------------------------------------------------------------------------------------------
-// What a slot keeps of it
-// ---------------------------------------------------------------------------------------------------------------------
-
-typedef struct rpi_argument {
-    bool in_parts;      // parameter by parameter; else the object in one piece
-    int32_t parameter;  // number of the one that is written
-    int32_t steps;      // tokens sampled for it
-    rpi_value value;
-    size_t part;        // where it begins in the slot's `arguments`, with its key
-    size_t contents;    // where its value begins
-    int32_t tokens;     // in the slot's `argument_tokens` when it began
-    double gain;        // how much likelier the conversation has made the value, in nats
-} rpi_argument;
-
-// Tokens that are weighed against each other, with what they have of each side.
-enum { RPI_SHORTLIST = 256 };
-typedef struct rpi_shortlist {
-    int32_t count;
-    bool is_few; // the schema leaves only a few
-    rt_token token[RPI_SHORTLIST];
-    float talk[RPI_SHORTLIST]; // log-probability
-    int8_t copies[RPI_SHORTLIST]; // words of the line: 1; words that are spent: -1
-    bool closes[RPI_SHORTLIST];
-} rpi_shortlist;
 
 #endif

@@ -1,6 +1,9 @@
 // call/call.c - a call runs: the game's function, its answer now or later, what the model is told.
 // SPDX-License-Identifier: MIT
+#include "call/call.h"
 #include "core/core.h"
+#include "tool/tool.h"
+#include "turn/record.h"
 
 #include <string.h>
 
@@ -20,7 +23,7 @@ static void write_call_id(const rpi_slot *slot, char id[RPI_CALL_ID_SIZE])
 static bool add_call_action(rp_world *world, rpi_slot *slot, const char *name)
 {
     const rt_host *host = &world->host;
-    if (!world->call_style.is_on) // else it came with the call
+    if (!world->call_style->is_on) // else it came with the call
         write_call_id(slot, slot->call_key);
     rpi_buffer *text = &slot->scratch;
     rpi_buffer_clear(text);
@@ -50,9 +53,9 @@ void rpi_call_run(rp_world *world, rpi_slot *slot)
 {
     const rpi_tool *tool = rpi_tool_get(world, slot->offers[slot->chosen].tool);
     if (tool == NULL || !add_call_action(world, slot, tool->name)) {
-        if (tool != NULL || (world->call_style.is_on && rpi_write_next(world, slot) != RT_OK))
+        if (tool != NULL || (world->call_style->is_on && rpi_write_next(world, slot) != RT_OK))
             fail_turn(world, slot, "a call");
-        else if (!world->call_style.is_on)
+        else if (!world->call_style->is_on)
             slot->stage = RPI_STAGE_READ; // the tool went away meanwhile: the character just speaks
         return;
     }
@@ -143,7 +146,7 @@ void rpi_call_finish(rp_world *world, rpi_slot *slot, rp_call_status status, con
                                               .name = { name, strlen(name) },
                                               .call_id = { slot->call_key, RPI_CALL_ID_SIZE } });
     slot->stage = RPI_STAGE_COMPOSE;
-    if (!fits || (world->call_style.is_on && rpi_write_next(world, slot) != RT_OK))
+    if (!fits || (world->call_style->is_on && rpi_write_next(world, slot) != RT_OK))
         fail_turn(world, slot, "the answer of a call");
 }
 
@@ -170,4 +173,36 @@ rt_result rp_call_answer(rp_world *world, rp_call_id id, rp_call_status status, 
     }
     rpi_world_unlock(world);
     return result;
+}
+
+rt_result rp_tool_destroy(rp_world *world, rp_tool_id id)
+{
+    rpi_tool *tool = rpi_tool_get(world, id);
+    if (tool == NULL)
+        return rpi_fail(world != NULL ? &world->host : NULL, RT_ERROR_STALE_ID, "rp_tool_destroy: no such tool");
+    rpi_world_lock(world);
+    rpi_tool_free(world, tool);
+    // Calls that wait for an answer will not get one.
+    for (int32_t i = 0; i < world->slot_count; i++) {
+        rpi_slot *slot = &world->slots[i];
+        if (slot->stage == RPI_STAGE_WAIT && !slot->answered && RP_ID_EQUAL(slot->offers[slot->chosen].tool, id)) {
+            slot->answered = true;
+            slot->answer_status = RP_CALL_FAILED;
+            rpi_buffer_clear(&slot->answer);
+        }
+    }
+    rpi_world_unlock(world);
+    return RT_OK;
+}
+
+// Calls that the game did not answer in time have failed.
+void rpi_calls_expire(rp_world *world, uint64_t now_ns)
+{
+    for (int32_t i = 0; i < world->slot_count; i++) {
+        rpi_slot *slot = &world->slots[i];
+        if (slot->stage == RPI_STAGE_WAIT && now_ns >= slot->call_deadline_ns) {
+            static const char message[] = "it took too long";
+            rpi_call_finish(world, slot, RP_CALL_FAILED, message, sizeof message - 1);
+        }
+    }
 }

@@ -9,7 +9,10 @@
 //
 // The contexts share their beginning, which is computed together with the prompt; each candidate is a fork of it.
 // SPDX-License-Identifier: MIT
+#include "call/call.h"
+#include "common/exp.h"
 #include "core/core.h"
+#include "tool/tool.h"
 
 #include <math.h>
 #include <string.h>
@@ -226,22 +229,6 @@ rt_result rpi_choose_begin(rp_world *world, rpi_slot *slot)
     return RT_OK;
 }
 
-// e^x for x <= 0, to six digits: enough to weigh candidates by, and cheap enough for every row of every candidate. Only
-// additions and multiplications, so that every machine decides alike.
-float rpi_quick_exp(float x)
-{
-    if (x < -87.0f)
-        return 0.0f;
-    float t = x * 1.44269504f;
-    int32_t whole = (int32_t)(t - 0.5f);
-    float f = t - (float)whole; // -0.5 .. 0.5
-    float power = 1.0f + f * (0.693147181f + f * (0.240226507f + f * (0.0555041087f + f * (0.00961812911f + f * 0.00133335581f))));
-    uint32_t bits = (uint32_t)(whole + 127) << 23;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    return power * scale;
-}
-
 // Natural logarithm of the sum of e^logit.
 static double normaliser(const float *logits, int32_t count)
 {
@@ -310,7 +297,7 @@ rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot)
         other = choice->score[i] > choice->score[other] ? i : other;
     int32_t best = best_of(choice, choice->offer, other, choice->none > 0 ? 0 : CALL_MARGIN);
     if (best < 0) {
-        world->stats.choices_none += slot->offer_count > 0 && !world->call_style.is_on;
+        world->stats.choices_none += slot->offer_count > 0 && !world->call_style->is_on;
         return rpi_speak_begin(world, slot);
     }
     slot->chosen = choice->offer[best];

@@ -1,5 +1,6 @@
 // call/emit.c - the tokens of a call, as they are written under a mask.
 // SPDX-License-Identifier: MIT
+#include "call/call.h"
 #include "core/core.h"
 
 static rt_result make_room(rp_world *world, rpi_tokens *tokens, size_t more)

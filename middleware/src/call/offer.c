@@ -1,60 +1,12 @@
 // call/offer.c - what a character may do in one turn: asked from the game when the turn starts, compiled where it is new.
 // SPDX-License-Identifier: MIT
+#include "call/call.h"
 #include "core/core.h"
+#include "tool/tool.h"
 
 #include <string.h>
 
 enum { MOST_SCHEMA_BYTES = 1 << 20 };
-
-rt_grammar *rpi_grammar_cache_find(rp_world *world, const char *text, size_t size)
-{
-    uint64_t hash = rpi_hash(text, size, 0);
-    for (int i = 0; i < RPI_GRAMMAR_CACHE; i++) {
-        rpi_grammar_entry *entry = &world->grammars.entries[i];
-        if (entry->grammar != NULL && entry->hash == hash && entry->size == size && memcmp(entry->text, text, size) == 0) {
-            entry->used = ++world->grammars.clock;
-            return rt_grammar_retain(entry->grammar);
-        }
-    }
-    return NULL;
-}
-
-static void free_entry(rp_world *world, rpi_grammar_entry *entry)
-{
-    rpi_release(&world->host, entry->text, entry->size + 1);
-    rt_grammar_release(entry->grammar);
-    *entry = (rpi_grammar_entry){ 0 };
-}
-
-// A cache: where there is no memory for an entry there is none.
-void rpi_grammar_cache_add(rp_world *world, const char *text, size_t size, rt_grammar *grammar)
-{
-    rpi_grammar_entry *oldest = &world->grammars.entries[0];
-    for (int i = 0; i < RPI_GRAMMAR_CACHE; i++)
-        if (world->grammars.entries[i].used < oldest->used)
-            oldest = &world->grammars.entries[i];
-    char *copy = rpi_copy_text(&world->host, text, size);
-    if (copy == NULL)
-        return;
-    free_entry(world, oldest);
-    *oldest = (rpi_grammar_entry){ rpi_hash(text, size, 0), copy, size, rt_grammar_retain(grammar), ++world->grammars.clock };
-}
-
-void rpi_grammar_cache_free(rp_world *world)
-{
-    for (int i = 0; i < RPI_GRAMMAR_CACHE; i++)
-        free_entry(world, &world->grammars.entries[i]);
-}
-
-void rpi_offers_clear(rp_world *world, rpi_slot *slot)
-{
-    (void)world;
-    rt_grammar_compilation_destroy(slot->compilation);
-    slot->compilation = NULL;
-    for (int32_t i = 0; i < slot->offer_count; i++)
-        rt_grammar_release(slot->offers[i].grammar);
-    slot->offer_count = 0;
-}
 
 static bool is_eligible(rp_world *world, rpi_slot *slot, const rpi_tool *tool)
 {
@@ -91,7 +43,7 @@ static bool add_schema(rp_world *world, rpi_slot *slot, const rpi_tool *tool, rp
 
 rt_result rpi_offers_collect(rp_world *world, rpi_slot *slot)
 {
-    rpi_offers_clear(world, slot);
+    rpi_slot_clear_offers(slot);
     rpi_buffer_clear(&slot->schemas);
     slot->compiling = 0;
     const rpi_character *character = slot->character;

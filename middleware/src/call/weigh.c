@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "call/argue.h"
+#include "call/call.h"
+#include "common/exp.h"
 #include "core/core.h"
 
 // Of the likeliest token: what is less likely is not considered, however much the conversation speaks for it.

@@ -3,7 +3,9 @@
 // Bytes that the mask forces are not asked from the model: they are encoded and computed together with what follows.
 // SPDX-License-Identifier: MIT
 #include "prompt/builder.h"
+#include "call/call.h"
 #include "core/core.h"
+#include "tool/tool.h"
 
 #include <string.h>
 
@@ -94,7 +96,7 @@ static rt_result open_call(rp_world *world, rpi_slot *slot)
 {
     rpi_native *native = &slot->native;
     rt_result result = native->keeps_token ? rpi_emit_token(world, slot, native->token) : RT_OK;
-    bool after_token = native->keeps_token && native->token == world->call_style.syntax.trigger_token;
+    bool after_token = native->keeps_token && native->token == world->call_style->syntax.trigger_token;
     native->between = false;
     if (result == RT_OK)
         result = rpi_emit_begin(world, slot, native->grammar);
@@ -113,9 +115,9 @@ rt_result rpi_write_begin(rp_world *world, rpi_slot *slot)
     slot->argument_steps = 0;
     rpi_buffer_clear(&slot->arguments);
     native->written = 0;
-    if (native->token == world->call_style.syntax.trigger_token) {
+    if (native->token == world->call_style->syntax.trigger_token) {
         rpi_buffer_clear(&native->lead);
-        if (!rpi_buffer_add_text(&world->host, &native->lead, world->call_style.behind))
+        if (!rpi_buffer_add_text(&world->host, &native->lead, world->call_style->behind))
             return out_of_memory(world);
     }
     rt_result result = rt_sequence_fork(world->context, slot->main, &slot->argument_sequence);
@@ -126,7 +128,7 @@ rt_result rpi_write_begin(rp_world *world, rpi_slot *slot)
 static rt_result end_call(rp_world *world, rpi_slot *slot)
 {
     rpi_native *native = &slot->native;
-    const rpi_call_syntax *syntax = &world->call_style.syntax;
+    const rpi_call_syntax *syntax = &world->call_style->syntax;
     native->written++;
     if (syntax->is_list || syntax->whole_reply || native->written >= rpi_native_calls_left(world, slot))
         return rpi_write_end(world, slot);
@@ -169,7 +171,7 @@ static bool is_full(const rp_world *world, const rpi_slot *slot)
 static rt_result advance_between(rp_world *world, rpi_slot *slot)
 {
     rpi_native *native = &slot->native;
-    const rpi_call_style *style = &world->call_style;
+    const rpi_call_style *style = world->call_style;
     rt_token token = native->token = slot->argument_token;
     const char *bytes;
     size_t size, before = native->tail.size, end = 0;

@@ -1,6 +1,8 @@
 // character/character.c - making, changing and removing characters.
 // SPDX-License-Identifier: MIT
+#include "character/character.h"
 #include "core/core.h"
+#include "tool/tool.h"
 
 #include <string.h>
 
@@ -204,19 +206,6 @@ void rpi_character_free(rp_world *world, rpi_character *character)
     free_list(host, character->fallback_lines, character->fallback_line_count);
     rpi_history_free(host, &character->history);
     *character = (rpi_character){ .index = character->index, .generation = character->generation };
-}
-
-rt_result rp_character_destroy(rp_world *world, rp_character_id id)
-{
-    rpi_character *character = rpi_character_get(world, id);
-    if (character == NULL)
-        return stale(world, "rp_character_destroy");
-    rpi_world_lock(world);
-    while (character->first_turn != NULL)
-        rpi_turn_end(world, character->first_turn, RPI_END_CANCELLED, RT_OK, NULL, 0);
-    rpi_character_free(world, character);
-    rpi_world_unlock(world);
-    return RT_OK;
 }
 
 rt_result rp_character_find(const rp_world *world, const char *name, rp_character_id *character)

@@ -6,7 +6,7 @@
 #include "common/common.h"
 #include "repartee/character.h"
 
-enum { RPI_MAX_TOOLS = 128, RPI_MAX_NAME = 128, RPI_MAX_EMOTIONS = 32 };
+enum { RPI_MAX_TOOLS = 128, RPI_MAX_EMOTIONS = 32 };
 
 // One exchange: what was said to the character, what it did about it, what it said. Texts lie one after another in the
 // history's bytes, in this order.

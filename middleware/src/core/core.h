@@ -1,17 +1,16 @@
-// core/core.h - what stands behind rp_world.
+// core/core.h - what stands behind rp_world, as far as every room may touch it: what it was made of, its clock and lock, its events,
+// its counters. What single rooms keep in it is known here by name only.
 // SPDX-License-Identifier: MIT
 #ifndef RPI_CORE_H
 #define RPI_CORE_H
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "common/common.h"
-#include "repartee/world.h"
-#include "schedule/schedule.h"
-#include "tool/tool.h"
-#include "turn/record.h"
 #include "core/ring.h"
-#include "turn/turn.h"
+#include "repartee/world.h"
+#include "rt/grammar.h"
 
 typedef struct rpi_queued_event {
     rp_event event;
@@ -33,17 +32,7 @@ typedef struct rpi_lock {
     bool has_mutex;
 } rpi_lock;
 
-// RP_MODE_BACKGROUND only.
-typedef struct rpi_background {
-    pthread_cond_t wake;
-    pthread_t thread;
-    bool has_wake, has_thread;
-    bool granted, quit;
-    uint32_t budget_us;   // of the last grant
-    uint64_t deadline_ns;
-} rpi_background;
-
-enum { RPI_MAX_STOPS = 8 };
+enum { RPI_MAX_STOPS = 8, RPI_MAX_NAME = 128 };
 
 struct rp_world {
     rp_world_def def; // its texts are copies
@@ -62,22 +51,8 @@ struct rp_world {
     rt_token stops[RPI_MAX_STOPS];
     int32_t stop_count;
 
-    rpi_character *characters;
-    rpi_tool *tools;
-    size_t tool_count, tool_capacity;
-    rpi_turn *turns;
-    int32_t turn_capacity, turns_alive; // alive: not recycled
-    uint32_t free_turn;                 // where the search for a free one starts
-    rpi_slot *slots;
-    int32_t slot_count;
-    rpi_grammar_cache grammars;
-    rpi_call_style call_style;
-    uint32_t call_counter;
-
     rpi_events events;  // what the game takes
     rpi_events backlog; // RP_MODE_BACKGROUND: what came up since the last update
-    rpi_scheduler scheduler;
-    rpi_pacer pacer;
     rpi_trace trace;
     FILE *recording; // NULL: off
     rp_stats stats;
@@ -88,7 +63,21 @@ struct rp_world {
     bool stop;        // whatever runs ends after its piece
     rpi_lock lock;
 
-    rpi_background background;
+    // What the rooms above keep here. Only they look inside; world/world.c makes it all.
+    struct rpi_tool *tools;
+    size_t tool_count, tool_capacity;
+    struct rpi_grammar_cache *grammars;
+    struct rpi_character *characters; // def.max_characters
+    struct rpi_turn *turns;
+    int32_t turn_capacity, turns_alive; // alive: not recycled
+    uint32_t free_turn;                 // where the search for a free one starts
+    struct rpi_slot *slots;
+    int32_t slot_count;
+    struct rpi_call_style *call_style;
+    uint32_t call_counter;
+    struct rpi_scheduler *scheduler;
+    struct rpi_pacer *pacer;
+    struct rpi_background *background;
 };
 
 // Refuses calls from inside a callback: BUSY.
@@ -104,12 +93,6 @@ void rpi_world_lock_destroy(rp_world *world);
 void rpi_world_lock(const rp_world *world);
 void rpi_world_unlock(const rp_world *world);
 void rpi_world_yield(rp_world *world); // lets waiting calls in, between two pieces of work
-// Counts what one update, or one grant to the background thread, has taken.
-void rpi_world_account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, uint64_t allocations, bool worked);
-
-rt_result rpi_background_create(rp_world *world);
-void rpi_background_destroy(rp_world *world);
-void rpi_background_grant(rp_world *world, uint32_t budget_us, uint64_t deadline_ns);
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Events
@@ -119,6 +102,9 @@ void rpi_background_grant(rp_world *world, uint32_t budget_us, uint64_t deadline
 bool rpi_events_reserve(rp_world *world, size_t count, size_t text_bytes);
 // Adds an event of a turn; text is copied (an event that ends a turn always fits, if need be without its text).
 bool rpi_events_add(rp_world *world, const rp_event *event, const char *text, size_t size);
+// The oldest one that the game may have; its text stays until the next update. False: none waits.
+bool rpi_events_take(rp_world *world, rp_event *event);
+bool rpi_event_ends_turn(rp_event_kind kind);
 void rpi_events_pack(rp_world *world);
 bool rpi_events_are_piling_up(const rp_world *world);
 void rpi_events_free(rp_world *world);

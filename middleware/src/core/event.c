@@ -7,7 +7,7 @@
 // Past this many untaken events (or bytes) the world stops serving until the game takes some.
 enum { PILE_EVENTS = 4096, PILE_BYTES = 1 << 20 };
 
-static bool ends_turn(rp_event_kind kind)
+bool rpi_event_ends_turn(rp_event_kind kind)
 {
     return kind == RP_EVENT_TURN_DONE || kind == RP_EVENT_TURN_CANCELLED || kind == RP_EVENT_TURN_DROPPED ||
            kind == RP_EVENT_TURN_FAILED;
@@ -49,7 +49,7 @@ bool rpi_events_add(rp_world *world, const rp_event *event, const char *text, si
 {
     rpi_events *events = target(world);
     bool fits = reserve(world, events, 1, size > 0 ? size + 1 : 0);
-    if (!fits && (!ends_turn(event->kind) || events->count >= events->capacity))
+    if (!fits && (!rpi_event_ends_turn(event->kind) || events->count >= events->capacity))
         return false;
     rpi_queued_event *queued = &events->items[(events->head + events->count++) % events->capacity];
     queued->event = *event;
@@ -114,26 +114,18 @@ bool rpi_events_are_piling_up(const rp_world *world)
     return world->events.count + world->backlog.count > PILE_EVENTS || world->events.text.size + world->backlog.text.size > PILE_BYTES;
 }
 
-bool rp_world_next_event(rp_world *world, rp_event *event)
+bool rpi_events_take(rp_world *world, rp_event *event)
 {
-    if (world == NULL || event == NULL)
-        return false;
-    rpi_world_lock(world);
     rpi_events *events = &world->events;
-    bool found = events->count > 0;
-    if (found) {
-        rpi_queued_event *queued = &events->items[events->head];
-        events->head = (events->head + 1) % events->capacity;
-        events->count--;
-        *event = queued->event;
-        if (queued->text_at != SIZE_MAX)
-            event->text.data = events->text.data + queued->text_at;
-        rpi_turn *turn = ends_turn(event->kind) ? rpi_turn_get(world, event->turn) : NULL;
-        if (turn != NULL)
-            rpi_turn_recycle(world, turn);
-    }
-    rpi_world_unlock(world);
-    return found;
+    if (events->count == 0)
+        return false;
+    rpi_queued_event *queued = &events->items[events->head];
+    events->head = (events->head + 1) % events->capacity;
+    events->count--;
+    *event = queued->event;
+    if (queued->text_at != SIZE_MAX)
+        event->text.data = events->text.data + queued->text_at;
+    return true;
 }
 
 static void free_events(rp_world *world, rpi_events *events)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "serve/serve.h"
 
 enum {
     DECODE_ROWS = 8,        // up to here rows count as speaking, not as reading
@@ -107,8 +108,8 @@ static int32_t list_candidates(rp_world *world, uint64_t now_ns, candidate *list
 static rpi_pass *free_pass(rp_world *world)
 {
     for (int i = 0; i < RPI_PASSES; i++)
-        if (world->scheduler.passes[i].pass == NULL)
-            return &world->scheduler.passes[i];
+        if (world->scheduler->passes[i].pass == NULL)
+            return &world->scheduler->passes[i];
     return NULL;
 }
 
@@ -245,7 +246,7 @@ void rpi_pass_drop(rp_world *world, rpi_pass *pass, rt_result result)
 void rpi_pass_drop_orphans(rp_world *world)
 {
     for (int p = 0; p < RPI_PASSES; p++) {
-        rpi_pass *pass = &world->scheduler.passes[p];
+        rpi_pass *pass = &world->scheduler->passes[p];
         bool wanted = false;
         for (int32_t i = 0; i < pass->share_count && !wanted; i++)
             wanted = pass->shares[i].slot->turn != NULL;
@@ -259,7 +260,7 @@ void rpi_pass_drop_orphans(rp_world *world)
 static void make_room(rp_world *world, const candidate *list, int32_t count, rt_result result)
 {
     for (int p = 0; p < RPI_PASSES; p++)
-        if (world->scheduler.passes[p].pass != NULL)
+        if (world->scheduler->passes[p].pass != NULL)
             return; // what is under way may yet give some back
     const candidate *last = &list[count - 1];
     if (count > 1 && rpi_turn_requeue(world, last->slot))
@@ -271,7 +272,7 @@ static builder begin_builder(rp_world *world, rpi_pass *pass)
 {
     uint32_t available = rt_context_available_blocks(world->context), promised = promised_blocks(world);
     int32_t forks = available > promised ? (int32_t)(available - promised) / BLOCKS_A_FORK : 0;
-    return (builder){ .world = world, .pass = pass, .rows = world->scheduler.rows, .row_limit = world->max_rows,
+    return (builder){ .world = world, .pass = pass, .rows = world->scheduler->rows, .row_limit = world->max_rows,
                       .chunk = world->def.max_prefill_rows, .forks_left = RPI_MAX(forks, 1) };
 }
 
@@ -304,7 +305,7 @@ static bool may_start(rp_world *world, const candidate *best, uint64_t now_ns)
 {
     int32_t under_way = 0;
     for (int p = 0; p < RPI_PASSES; p++) {
-        const rpi_pass *pass = &world->scheduler.passes[p];
+        const rpi_pass *pass = &world->scheduler->passes[p];
         int32_t rank = pass->pass != NULL ? rpi_pass_rank(world, pass, now_ns) : INT32_MAX;
         under_way += pass->pass != NULL;
         bool is_beside = rank == 0 && best->rank > 0 && rpi_scheduler_relieves(world);
@@ -316,7 +317,7 @@ static bool may_start(rp_world *world, const candidate *best, uint64_t now_ns)
 
 int32_t rpi_pass_rows_waiting(rp_world *world, uint64_t now_ns)
 {
-    candidate *list = (candidate *)world->scheduler.candidates;
+    candidate *list = (candidate *)world->scheduler->candidates;
     int32_t count = list_candidates(world, now_ns, list), rows = 0;
     if (count == 0 || !may_start(world, &list[0], now_ns))
         return 0;
@@ -328,7 +329,7 @@ int32_t rpi_pass_rows_waiting(rp_world *world, uint64_t now_ns)
 void rpi_pass_start(rp_world *world, uint64_t now_ns, bool *started)
 {
     *started = false;
-    candidate *list = (candidate *)world->scheduler.candidates;
+    candidate *list = (candidate *)world->scheduler->candidates;
     int32_t count = list_candidates(world, now_ns, list);
     if (count == 0 || !may_start(world, &list[0], now_ns))
         return;
@@ -391,7 +392,7 @@ void rpi_pass_run_step(rp_world *world, rpi_pass *pass)
             rpi_pass_drop(world, pass, result);
             return;
         }
-        rpi_trace_add(world, RPI_TRACE_PASS, pass->begin_ns, rpi_world_now(world), (int32_t)(pass - world->scheduler.passes),
+        rpi_trace_add(world, RPI_TRACE_PASS, pass->begin_ns, rpi_world_now(world), (int32_t)(pass - world->scheduler->passes),
                       pass->row_count, pass->share_count);
         release_shares(world, pass, true);
         return;

@@ -1,6 +1,8 @@
 // schedule/queue.c - turns that wait: who is served next, who has waited too long, how much the crowd may think.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "schedule/schedule.h"
+#include "serve/serve.h"
 
 #include <string.h>
 
@@ -69,31 +71,6 @@ static void follow_detail(rp_world *world)
     rpi_trace_add(world, RPI_TRACE_DETAIL, now, now, level, 0, 0);
     rp_event event = { .kind = RP_EVENT_DEGRADED, .count = level };
     rpi_events_add(world, &event, NULL, 0);
-}
-
-bool rpi_queue_answer_authored(rp_world *world, rpi_turn *turn)
-{
-    rpi_character *character = turn->character;
-    if (character->fallback_line_count == 0)
-        return false;
-    const char *line = character->fallback_lines[character->next_fallback_line++ % character->fallback_line_count];
-    size_t size = strlen(line);
-    const rp_event_kind kinds[] = { RP_EVENT_TURN_STARTED, RP_EVENT_TEXT, RP_EVENT_SENTENCE };
-    for (size_t i = 0; i < RPI_COUNT(kinds); i++) {
-        rp_event event = { .kind = kinds[i], .character = rpi_character_id(character), .turn = rpi_turn_id(turn) };
-        if (kinds[i] == RP_EVENT_TURN_STARTED && turn->started)
-            continue;
-        bool has_text = kinds[i] != RP_EVENT_TURN_STARTED;
-        if (!rpi_events_add(world, &event, has_text ? line : NULL, has_text ? size : 0))
-            return false;
-        turn->started = true;
-    }
-    rpi_exchange_text exchange = { .line = { turn->line, strlen(turn->line) }, .reply = { line, size } };
-    if (rpi_history_add(&world->host, &character->history, &exchange))
-        character->turn_number++;
-    turn->first_text_ns = rpi_world_now(world);
-    rpi_turn_end(world, turn, RPI_END_DONE, RT_OK, line, 0);
-    return true;
 }
 
 static int32_t crowd_under_way(const rp_world *world)
@@ -171,7 +148,7 @@ bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns)
     }
     while ((turn = next_waiting(world, now_ns, false)) != NULL) {
         bool authored = world->device_lost || (world->detail_level >= 3 && is_crowd(turn));
-        if (authored && !turn->is_warm && rpi_queue_answer_authored(world, turn)) {
+        if (authored && !turn->is_warm && rpi_turn_answer_authored(world, turn)) {
             follow_detail(world);
             any = true;
             continue;

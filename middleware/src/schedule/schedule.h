@@ -4,7 +4,6 @@
 #define RPI_SCHEDULE_H
 
 #include "budget/cost.h"
-#include "budget/pacer.h"
 #include "budget/reserve.h"
 #include "turn/turn.h"
 
@@ -65,7 +64,5 @@ void rpi_queue_update(rp_world *world, uint64_t now_ns);
 
 // Serves waiting turns where there are slots; whether it found any.
 bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns);
-// Answers a turn that has no slot with a line that the character's author wrote. False: it has none, or no memory for it.
-bool rpi_queue_answer_authored(rp_world *world, rpi_turn *turn);
 
 #endif

@@ -6,6 +6,7 @@
 // SPDX-License-Identifier: MIT
 #include "schedule/pass.h"
 #include "core/core.h"
+#include "serve/serve.h"
 
 #include <math.h>
 
@@ -29,7 +30,7 @@ typedef struct run {
 
 rt_result rpi_scheduler_create(rp_world *world)
 {
-    rpi_scheduler *scheduler = &world->scheduler;
+    rpi_scheduler *scheduler = world->scheduler;
     const rt_host *host = &world->host;
     rpi_cost_init(&scheduler->cost, world->def.margin);
     rpi_reserve_init(&scheduler->reserve);
@@ -45,7 +46,7 @@ rt_result rpi_scheduler_create(rp_world *world)
 
 void rpi_scheduler_destroy(rp_world *world)
 {
-    rpi_scheduler *scheduler = &world->scheduler;
+    rpi_scheduler *scheduler = world->scheduler;
     for (int p = 0; p < RPI_PASSES; p++) {
         if (scheduler->passes[p].shares == NULL)
             continue;
@@ -61,7 +62,7 @@ void rpi_scheduler_destroy(rp_world *world)
 
 bool rpi_scheduler_relieves(const rp_world *world)
 {
-    return world->scheduler.debt_ns >= RELIEF_NS;
+    return world->scheduler->debt_ns >= RELIEF_NS;
 }
 
 static double remaining_ns(const run *r)
@@ -75,7 +76,7 @@ static double remaining_ns(const run *r)
 // Whether a piece may begin. One that fits no frame may, at the start of one, use what earlier frames left over.
 static bool fits(run *r, double cost_ns)
 {
-    rpi_scheduler *scheduler = &r->world->scheduler;
+    rpi_scheduler *scheduler = r->world->scheduler;
     double left = remaining_ns(r);
     if (cost_ns <= left) {
         scheduler->worked = true;
@@ -101,9 +102,9 @@ static void end_piece(run *r, rpi_chore chore, double amount, uint64_t begin_ns,
     rpi_trace_add(r->world, RPI_TRACE_CHORE, begin_ns, now, (int32_t)chore, character, 0);
     rpi_trace_entry *entry = rpi_trace_last(r->world);
     if (entry != NULL)
-        entry->predicted_ns = (uint32_t)RPI_MIN(rpi_chore_expect(&r->world->scheduler.cost, chore, amount), 4e9);
+        entry->predicted_ns = (uint32_t)RPI_MIN(rpi_chore_expect(&r->world->scheduler->cost, chore, amount), 4e9);
     if (now > begin_ns)
-        rpi_chore_learn(&r->world->scheduler.cost, chore, amount, (double)(now - begin_ns));
+        rpi_chore_learn(&r->world->scheduler->cost, chore, amount, (double)(now - begin_ns));
 }
 
 // A row of logits, or the end of a pass.
@@ -111,10 +112,10 @@ static bool run_logits(run *r)
 {
     rp_world *world = r->world;
     for (int p = 0; p < RPI_PASSES; p++) {
-        rpi_pass *pass = &world->scheduler.passes[p];
+        rpi_pass *pass = &world->scheduler->passes[p];
         rpi_chore step = rpi_pass_next_step(world, pass);
         double rows = step == RPI_CHORE_COMMIT ? pass->row_count : 1;
-        if (step == RPI_CHORE_NONE || !fits(r, rpi_chore_plan(&world->scheduler.cost, step, rows)))
+        if (step == RPI_CHORE_NONE || !fits(r, rpi_chore_plan(&world->scheduler->cost, step, rows)))
             continue;
         uint64_t begin = begin_piece(r);
         rpi_pass_run_step(world, pass);
@@ -136,8 +137,8 @@ static rpi_slot *find_chore(run *r, rpi_chore *chore, double *amount)
     uint64_t now = rpi_world_now(world);
     int32_t pass_rank = INT32_MAX, best_rank = INT32_MAX;
     for (int p = 0; p < RPI_PASSES; p++)
-        if (world->scheduler.passes[p].pass != NULL && !rpi_scheduler_relieves(world))
-            pass_rank = RPI_MIN(pass_rank, rpi_pass_rank(world, &world->scheduler.passes[p], now));
+        if (world->scheduler->passes[p].pass != NULL && !rpi_scheduler_relieves(world))
+            pass_rank = RPI_MIN(pass_rank, rpi_pass_rank(world, &world->scheduler->passes[p], now));
     rpi_slot *best = NULL;
     for (int32_t i = 0; i < world->slot_count; i++) {
         rpi_slot *slot = &world->slots[i];
@@ -168,11 +169,11 @@ static bool run_chore(run *r)
     rpi_slot *slot = find_chore(r, &chore, &amount);
     if (slot == NULL)
         return false;
-    rpi_cost_table *cost = &world->scheduler.cost;
+    rpi_cost_table *cost = &world->scheduler->cost;
     double plan = can_be_cut(chore) ? LEAST_CUT_NS : rpi_chore_plan(cost, chore, amount);
     if (!fits(r, plan)) {
         // It fits no frame, and whatever would run instead would never let it save up for one.
-        r->saving = !world->scheduler.worked && chore != RPI_CHORE_STEP;
+        r->saving = !world->scheduler->worked && chore != RPI_CHORE_STEP;
         return false;
     }
     double cut_us = RPI_MIN((remaining_ns(r) - LEAST_CUT_NS / 2) / 1000, (double)MOST_CUT_US);
@@ -191,7 +192,7 @@ static bool start_pass(run *r)
     rp_world *world = r->world;
     uint64_t now = rpi_world_now(world);
     double rows = rpi_pass_rows_waiting(world, now);
-    if (rows == 0 || !fits(r, rpi_chore_plan(&world->scheduler.cost, RPI_CHORE_BEGIN, rows)))
+    if (rows == 0 || !fits(r, rpi_chore_plan(&world->scheduler->cost, RPI_CHORE_BEGIN, rows)))
         return false;
     uint64_t begin = begin_piece(r);
     bool started;
@@ -207,7 +208,7 @@ static rpi_pass *find_pass(rp_world *world, int32_t *pass_rank)
     rpi_pass *best = NULL, *other = NULL;
     int32_t best_rank = INT32_MAX, other_rank = INT32_MAX;
     for (int p = 0; p < RPI_PASSES; p++) {
-        rpi_pass *pass = &world->scheduler.passes[p];
+        rpi_pass *pass = &world->scheduler->passes[p];
         if (pass->pass == NULL || rt_pass_is_done(pass->pass))
             continue;
         int32_t rank = rpi_pass_rank(world, pass, now);
@@ -237,7 +238,7 @@ static void trace_slice(const run *r, const rpi_pass *pass, uint64_t begin_ns, u
     const rt_slice *slice = &pass->slice;
     if (world->trace.entries == NULL || slice->part_count == 0)
         return;
-    rpi_trace_add(world, RPI_TRACE_SLICE, begin_ns, begin_ns + elapsed_ns, (int32_t)(pass - world->scheduler.passes),
+    rpi_trace_add(world, RPI_TRACE_SLICE, begin_ns, begin_ns + elapsed_ns, (int32_t)(pass - world->scheduler->passes),
                   slice->parts[0].rows, slice->parts[0].layer);
     rpi_trace_entry *entry = rpi_trace_last(world);
     entry->d = (uint16_t)RPI_MAX(slice->parts[slice->part_count - 1].layer, 0);
@@ -266,7 +267,7 @@ static void count_slice(rp_stats *stats, double expected_ns, double measured_ns)
 static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elapsed_ns)
 {
     rp_world *world = r->world;
-    rpi_cost_table *cost = &world->scheduler.cost;
+    rpi_cost_table *cost = &world->scheduler->cost;
     const rt_slice *slice = &pass->slice;
     double expected = 0, measured = 0;
     for (int32_t i = 0; i < slice->part_count; i++) {
@@ -301,23 +302,23 @@ static bool poll_slice(run *r, rpi_pass *pass)
 // What is queued on a device cannot be followed by smaller pieces in the same update.
 static double slice_budget(const run *r, double left_ns)
 {
-    const rpi_scheduler *scheduler = &r->world->scheduler;
+    const rpi_scheduler *scheduler = r->world->scheduler;
     return r->deadline_ns == UINT64_MAX ? left_ns : rpi_cost_slice_budget(&scheduler->cost, left_ns, scheduler->queues);
 }
 
 static bool plan_slice(run *r, rpi_pass *pass, double overhead_ns)
 {
-    rpi_cost_table *cost = &r->world->scheduler.cost;
+    rpi_cost_table *cost = &r->world->scheduler->cost;
     double left = remaining_ns(r) - overhead_ns;
     if (!r->callbacks) // the game may be waiting for the lock
         left = RPI_MIN(left, MOST_LOCKED_NS);
-    if (left < LEAST_SLICE_NS && r->world->scheduler.worked) {
-        r->world->scheduler.refused = true;
+    if (left < LEAST_SLICE_NS && r->world->scheduler->worked) {
+        r->world->scheduler->refused = true;
         return false;
     }
     // What is queued on a device is followed by nothing in the same update: it may be a whole pass.
     rt_slice_limit limit = { .cost = rpi_cost_callback, .user = cost,
-                             .max_parts = r->world->scheduler.queues ? RT_SLICE_MAX_PARTS : PARTS_A_SLICE };
+                             .max_parts = r->world->scheduler->queues ? RT_SLICE_MAX_PARTS : PARTS_A_SLICE };
     if (left > 0)
         limit.budget_ns = (uint32_t)RPI_MIN(slice_budget(r, left), 4e9);
     rt_result result = rt_pass_plan(pass->pass, &limit, &pass->slice);
@@ -342,10 +343,10 @@ static bool run_slice(run *r)
         return r->deadline_ns == UINT64_MAX || pass->pass == NULL;
     if (rt_pass_is_done(pass->pass))
         return true;
-    double overhead = rpi_chore_plan(&world->scheduler.cost, RPI_CHORE_SLICE, 0);
+    double overhead = rpi_chore_plan(&world->scheduler->cost, RPI_CHORE_SLICE, 0);
     if (!plan_slice(r, pass, overhead))
         return pass->pass == NULL;
-    world->scheduler.worked = true;
+    world->scheduler->worked = true;
     uint64_t begin = begin_piece(r);
     rt_result result = rt_pass_run(pass->pass, &pass->slice);
     if (result != RT_OK) {
@@ -354,20 +355,20 @@ static bool run_slice(run *r)
     }
     pass->queued = true;
     uint64_t elapsed = rpi_world_now(world) - begin;
-    settle_debt(&world->scheduler, rank, elapsed);
+    settle_debt(world->scheduler, rank, elapsed);
     bool idle = true;
     if (rt_pass_poll(pass->pass, &pass->slice, &idle) == RT_OK && idle) {
         pass->queued = false;
         learn_slice(r, pass, begin, elapsed);
     }
-    world->scheduler.queues = pass->queued;
+    world->scheduler->queues = pass->queued;
     return true;
 }
 
 bool rpi_scheduler_has_work(const rp_world *world)
 {
     for (int p = 0; p < RPI_PASSES; p++)
-        if (world->scheduler.passes[p].pass != NULL)
+        if (world->scheduler->passes[p].pass != NULL)
             return true;
     for (int32_t i = 0; i < world->slot_count; i++) {
         const rpi_slot *slot = &world->slots[i];
@@ -381,7 +382,7 @@ bool rpi_scheduler_has_work(const rp_world *world)
 void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
 {
     run r = { .world = world, .deadline_ns = deadline_ns, .callbacks = callbacks };
-    rpi_scheduler *scheduler = &world->scheduler;
+    rpi_scheduler *scheduler = world->scheduler;
     scheduler->refused = scheduler->worked = false;
     rpi_pass_drop_orphans(world);
     while (!rpi_events_are_piling_up(world) && !world->stop) {

@@ -1,6 +1,10 @@
 // serve/serve.c - the stages of a turn, one short step at a time.
 // SPDX-License-Identifier: MIT
+#include "call/call.h"
 #include "core/core.h"
+#include "serve/serve.h"
+#include "tool/tool.h"
+#include "turn/record.h"
 
 #include <string.h>
 

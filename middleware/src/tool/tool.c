@@ -1,6 +1,7 @@
 // tool/tool.c - making, finding and removing the game's functions.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "tool/tool.h"
 
 #include <string.h>
 
@@ -163,26 +164,6 @@ void rpi_tool_free(rp_world *world, rpi_tool *tool)
     rt_grammar_release(tool->grammar);
     rt_grammar_release(tool->result_grammar);
     *tool = (rpi_tool){ .index = tool->index, .generation = tool->generation };
-}
-
-rt_result rp_tool_destroy(rp_world *world, rp_tool_id id)
-{
-    rpi_tool *tool = rpi_tool_get(world, id);
-    if (tool == NULL)
-        return rpi_fail(world != NULL ? &world->host : NULL, RT_ERROR_STALE_ID, "rp_tool_destroy: no such tool");
-    rpi_world_lock(world);
-    rpi_tool_free(world, tool);
-    // Calls that wait for an answer will not get one.
-    for (int32_t i = 0; i < world->slot_count; i++) {
-        rpi_slot *slot = &world->slots[i];
-        if (slot->stage == RPI_STAGE_WAIT && !slot->answered && RP_ID_EQUAL(slot->offers[slot->chosen].tool, id)) {
-            slot->answered = true;
-            slot->answer_status = RP_CALL_FAILED;
-            rpi_buffer_clear(&slot->answer);
-        }
-    }
-    rpi_world_unlock(world);
-    return RT_OK;
 }
 
 rt_result rp_tool_find(const rp_world *world, const char *name, rp_tool_id *id)

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "budget/cost.h"
+#include "character/character.h"
 #include "core/core.h"
+#include "turn/turn.h"
 
 enum { TRACK_FRAMES = 1, TRACK_SLICES = 2, TRACK_CHORES = 8, TRACK_PASSES = 10, TRACK_CHARACTERS = 100 };
 

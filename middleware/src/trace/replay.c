@@ -7,7 +7,9 @@
 
 #include "prompt/text.h"
 #include "turn/record.h"
+#include "character/character.h"
 #include "core/core.h"
+#include "turn/turn.h"
 
 enum { MOST_LINE_BYTES = 1 << 26, MOST_FRAMES = 1 << 24 };
 

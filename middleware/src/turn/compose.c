@@ -1,6 +1,7 @@
 // turn/compose.c - a turn's messages, from what changes least to what changes most, and their tokens.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "turn/turn.h"
 
 #include <string.h>
 
@@ -38,7 +39,7 @@ static bool write_system(rp_world *world, rpi_slot *slot)
 static bool write_tools(rp_world *world, rpi_slot *slot, const char **tools)
 {
     *tools = NULL;
-    if (!world->call_style.is_on || slot->offer_count == 0)
+    if (!world->call_style->is_on || slot->offer_count == 0)
         return true;
     bool fits = rpi_native_write_tools(world, slot, false, &slot->scratch);
     *tools = slot->scratch.data;

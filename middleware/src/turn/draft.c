@@ -6,6 +6,7 @@
 // behind the first wrong guess is forgotten: the reply is the same, only sooner. A slot whose guesses are wrong stops.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "turn/turn.h"
 
 enum { MATCH = 3, WINDOW = 2048, FIRST_CREDIT = 2, MOST_CREDIT = 6, REST_TOKENS = 32 };
 

@@ -1,6 +1,8 @@
 // turn/end.c - the ends that a turn can come to.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "turn/record.h"
+#include "turn/turn.h"
 
 #include <string.h>
 
@@ -117,6 +119,31 @@ void rpi_turn_end(rp_world *world, rpi_turn *turn, rpi_end end, rt_result result
         rpi_turn_recycle(world, turn);
 }
 
+bool rpi_turn_answer_authored(rp_world *world, rpi_turn *turn)
+{
+    rpi_character *character = turn->character;
+    if (character->fallback_line_count == 0)
+        return false;
+    const char *line = character->fallback_lines[character->next_fallback_line++ % character->fallback_line_count];
+    size_t size = strlen(line);
+    const rp_event_kind kinds[] = { RP_EVENT_TURN_STARTED, RP_EVENT_TEXT, RP_EVENT_SENTENCE };
+    for (size_t i = 0; i < RPI_COUNT(kinds); i++) {
+        rp_event event = { .kind = kinds[i], .character = rpi_character_id(character), .turn = rpi_turn_id(turn) };
+        if (kinds[i] == RP_EVENT_TURN_STARTED && turn->started)
+            continue;
+        bool has_text = kinds[i] != RP_EVENT_TURN_STARTED;
+        if (!rpi_events_add(world, &event, has_text ? line : NULL, has_text ? size : 0))
+            return false;
+        turn->started = true;
+    }
+    rpi_exchange_text exchange = { .line = { turn->line, strlen(turn->line) }, .reply = { line, size } };
+    if (rpi_history_add(&world->host, &character->history, &exchange))
+        character->turn_number++;
+    turn->first_text_ns = rpi_world_now(world);
+    rpi_turn_end(world, turn, RPI_END_DONE, RT_OK, line, 0);
+    return true;
+}
+
 bool rpi_turn_requeue(rp_world *world, rpi_slot *slot)
 {
     if (slot->turn == NULL || slot->passes > 0 || slot->actions.size > 0 || slot->reply.size > 0 ||
@@ -141,7 +168,7 @@ void rpi_turn_fail(rp_world *world, rpi_slot *slot, rt_result result)
         // Nothing was said or done yet: the author's line is said instead.
         if (!turn->is_warm && turn->character->fallback_line_count > 0 && slot->reply.size == 0 && slot->actions.size == 0) {
             leave_slot(world, turn);
-            if (rpi_queue_answer_authored(world, turn))
+            if (rpi_turn_answer_authored(world, turn))
                 return;
         }
     }

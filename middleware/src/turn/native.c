@@ -4,6 +4,8 @@
 // marker's rest is written in its place, and the call begins under its mask. So no token can carry anything past the mask.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "tool/tool.h"
+#include "turn/turn.h"
 
 #include <string.h>
 
@@ -24,7 +26,7 @@ static bool is_space(char byte)
 // Tokens that would open a call are not among those of a reply that can have none.
 static void forbid_openings(rp_world *world)
 {
-    rpi_call_style *style = &world->call_style;
+    rpi_call_style *style = world->call_style;
     rt_token special = style->marker_size > 0 ? rt_tokenizer_special(world->tokenizer, style->marker) : RT_TOKEN_NONE;
     for (int32_t id = 0; id < world->info.vocab_size; id++) {
         const char *bytes = NULL;
@@ -44,7 +46,7 @@ static void forbid_openings(rp_world *world)
 
 rt_result rpi_call_style_create(rp_world *world)
 {
-    rpi_call_style *style = &world->call_style;
+    rpi_call_style *style = world->call_style;
     const rp_format *format = world->format;
     if (format->calls == RP_CALLS_CHOOSE)
         return RT_OK;
@@ -72,7 +74,7 @@ rt_result rpi_call_style_create(rp_world *world)
 
 void rpi_call_style_free(rp_world *world)
 {
-    rpi_call_style *style = &world->call_style;
+    rpi_call_style *style = world->call_style;
     rpi_release_text(&world->host, (char *)style->marker);
     rpi_release(&world->host, style->without_calls, style->mask_words * sizeof *style->without_calls);
     *style = (rpi_call_style){ 0 };
@@ -171,7 +173,7 @@ rt_result rpi_native_compile(rp_world *world, rpi_slot *slot, uint32_t budget_us
 {
     rpi_native *native = &slot->native;
     *done = true;
-    if (!world->call_style.is_on)
+    if (!world->call_style->is_on)
         return RT_OK;
     rt_result result = RT_OK;
     if (slot->compilation == NULL) {
@@ -210,7 +212,7 @@ static bool is_at_start(const rpi_slot *slot)
 
 const uint32_t *rpi_native_mask(const rp_world *world, const rpi_slot *slot)
 {
-    const rpi_call_style *style = &world->call_style;
+    const rpi_call_style *style = world->call_style;
     bool forbids = style->is_on && slot->native.grammar == NULL && (!style->syntax.whole_reply || is_at_start(slot));
     return forbids ? style->without_calls : NULL;
 }
@@ -218,10 +220,10 @@ const uint32_t *rpi_native_mask(const rp_world *world, const rpi_slot *slot)
 bool rpi_native_takes_token(const rp_world *world, rpi_slot *slot, rt_token token)
 {
     rpi_native *native = &slot->native;
-    if (!world->call_style.is_on)
+    if (!world->call_style->is_on)
         return false;
     native->token = token;
-    if (native->grammar == NULL || token != world->call_style.syntax.trigger_token)
+    if (native->grammar == NULL || token != world->call_style->syntax.trigger_token)
         return false;
     native->opened = native->keeps_token = true;
     return true;
@@ -232,7 +234,7 @@ bool rpi_native_takes_token(const rp_world *world, rpi_slot *slot, rt_token toke
 rt_result rpi_native_open_behind(rp_world *world, rpi_slot *slot, const rpi_buffer *text, size_t before, size_t end)
 {
     rpi_native *native = &slot->native;
-    const char *behind = world->call_style.behind;
+    const char *behind = world->call_style->behind;
     size_t excess = text->size - end, room = strlen(behind);
     native->keeps_token = excess <= room && memcmp(text->data + end, behind, excess) == 0;
     rpi_buffer_clear(&native->lead);
@@ -244,7 +246,7 @@ rt_result rpi_native_open_behind(rp_world *world, rpi_slot *slot, const rpi_buff
 
 rt_result rpi_native_take_text(rp_world *world, rpi_slot *slot, size_t before)
 {
-    const rpi_call_style *style = &world->call_style;
+    const rpi_call_style *style = world->call_style;
     rpi_native *native = &slot->native;
     if (!style->is_on)
         return RT_OK;
@@ -278,7 +280,7 @@ rt_result rpi_native_take_text(rp_world *world, rpi_slot *slot, size_t before)
 
 size_t rpi_native_showable(const rp_world *world, const rpi_slot *slot)
 {
-    const rpi_call_style *style = &world->call_style;
+    const rpi_call_style *style = world->call_style;
     size_t size = slot->held.size;
     if (!style->is_on || style->syntax.trigger == NULL)
         return size;

@@ -67,12 +67,4 @@ size_t rpi_native_showable(const rp_world *world, const struct rpi_slot *slot);
 // The last token of `text` (its bytes from `before` on) has completed the marker, which ends at `end`.
 rt_result rpi_native_open_behind(rp_world *world, struct rpi_slot *slot, const rpi_buffer *text, size_t before, size_t end);
 
-// call/write.c
-rt_result rpi_write_begin(rp_world *world, struct rpi_slot *slot); // the reply has opened a call
-rt_result rpi_write_mask(struct rpi_slot *slot, uint32_t budget_us);
-rt_result rpi_write_take(struct rpi_slot *slot, rt_pass *pass, int32_t row);
-rt_result rpi_write_advance(rp_world *world, struct rpi_slot *slot); // takes the token that was sampled
-rt_result rpi_write_end(rp_world *world, struct rpi_slot *slot);     // nothing more is written: makes the first call
-rt_result rpi_write_next(rp_world *world, struct rpi_slot *slot);    // makes the next call, or goes on to speak
-
 #endif

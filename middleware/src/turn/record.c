@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/core.h"
+#include "tool/tool.h"
+#include "turn/turn.h"
 
 static bool add_key(const rt_host *host, rpi_buffer *record, const char *key)
 {

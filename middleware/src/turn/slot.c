@@ -1,6 +1,7 @@
 // turn/slot.c - what a slot holds: its segments, its sequences, its buffers.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "turn/turn.h"
 
 #include <string.h>
 
@@ -99,6 +100,15 @@ int32_t rpi_slot_remaining(const rpi_slot *slot)
     return rows;
 }
 
+void rpi_slot_clear_offers(rpi_slot *slot)
+{
+    rt_grammar_compilation_destroy(slot->compilation);
+    slot->compilation = NULL;
+    for (int32_t i = 0; i < slot->offer_count; i++)
+        rt_grammar_release(slot->offers[i].grammar);
+    slot->offer_count = 0;
+}
+
 void rpi_slot_release(rp_world *world, rpi_slot *slot)
 {
     rpi_slot_clear_segments(world, slot);
@@ -106,7 +116,7 @@ void rpi_slot_release(rp_world *world, rpi_slot *slot)
     rpi_sequence_drop(world, &slot->argument_sequence);
     rpi_sequence_drop(world, &slot->plain_sequence);
     rpi_sequence_drop(world, &slot->main);
-    rpi_offers_clear(world, slot);
+    rpi_slot_clear_offers(slot);
     rpi_native_reset(slot);
     if (slot->turn != NULL)
         slot->turn->slot = NULL;

@@ -1,6 +1,7 @@
 // turn/speak.c - a reply, token by token: text that is safe to show, sentences, the end.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "turn/turn.h"
 
 #include <string.h>
 

@@ -1,45 +1,9 @@
 // turn/turn.c - saying something to a character, and taking it back.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "turn/turn.h"
 
 #include <string.h>
-
-rpi_turn *rpi_turn_get(const rp_world *world, rp_turn_id id)
-{
-    if (world == NULL || id.index == 0 || id.index > (uint32_t)world->turn_capacity)
-        return NULL;
-    rpi_turn *turn = &world->turns[id.index - 1];
-    return turn->alive && turn->generation == id.generation ? turn : NULL;
-}
-
-rp_turn_id rpi_turn_id(const rpi_turn *turn)
-{
-    return (rp_turn_id){ turn->index, turn->generation };
-}
-
-static rpi_turn *take_free_turn(rp_world *world)
-{
-    for (int32_t i = 0; i < world->turn_capacity; i++) {
-        uint32_t at = (world->free_turn + (uint32_t)i) % (uint32_t)world->turn_capacity;
-        if (world->turns[at].alive)
-            continue;
-        world->free_turn = at + 1;
-        rpi_turn *turn = &world->turns[at];
-        *turn = (rpi_turn){ .index = at + 1, .generation = turn->generation + 1, .alive = true };
-        world->turns_alive++;
-        return turn;
-    }
-    return NULL;
-}
-
-void rpi_turn_recycle(rp_world *world, rpi_turn *turn)
-{
-    rpi_release_text(&world->host, turn->line);
-    rpi_release_text(&world->host, turn->speaker);
-    turn->line = turn->speaker = NULL;
-    turn->alive = false;
-    world->turns_alive--;
-}
 
 // Puts a turn at the end of its character's queue. With its generation taken from the table, its id is new.
 static rpi_turn *queue_turn(rp_world *world, rpi_character *character)
@@ -47,7 +11,7 @@ static rpi_turn *queue_turn(rp_world *world, rpi_character *character)
     // Room for the event that ends it is made now: later nothing may be in its way.
     if (world->turns_alive >= world->turn_capacity || !rpi_events_reserve(world, 1, 0))
         return NULL;
-    rpi_turn *turn = take_free_turn(world);
+    rpi_turn *turn = rpi_turn_take_free(world);
     turn->character = character;
     turn->said_ns = rpi_world_now(world);
     if (character->last_turn != NULL)
@@ -241,6 +205,20 @@ rt_result rp_turn_set_priority(rp_world *world, rp_turn_id id, rp_priority prior
     if (turn == NULL)
         return RT_ERROR_STALE_ID;
     turn->priority = priority;
+    rpi_world_unlock(world);
+    return RT_OK;
+}
+
+// Its turns go with it.
+rt_result rp_character_destroy(rp_world *world, rp_character_id id)
+{
+    rpi_character *character = rpi_character_get(world, id);
+    if (character == NULL)
+        return rpi_fail(world != NULL ? &world->host : NULL, RT_ERROR_STALE_ID, "rp_character_destroy: no such character");
+    rpi_world_lock(world);
+    while (character->first_turn != NULL)
+        rpi_turn_end(world, character->first_turn, RPI_END_CANCELLED, RT_OK, NULL, 0);
+    rpi_character_free(world, character);
     rpi_world_unlock(world);
     return RT_OK;
 }

@@ -1,8 +1,7 @@
 // turn/turn.h - a turn in the queue, and the slot in which it is served.
 //
 // A turn is small and waits; a slot is large, made with the world and used again and again, so that serving allocates
-// nothing once its buffers have grown. A slot goes through stages. In each it either has chores (short pieces of work, see
-// rpi_turn_chore) or segments: tokens that passes compute, whose logits come back through rpi_turn_take_logits.
+// nothing once its buffers have grown. A slot goes through stages, see serve/serve.h.
 // SPDX-License-Identifier: MIT
 #ifndef RPI_TURN_H
 #define RPI_TURN_H
@@ -12,10 +11,8 @@
 #include "repartee/format.h"
 #include "repartee/turn.h"
 #include "rt/context.h"
-#include "budget/cost.h"
-#include "call/argue.h"
+#include "turn/decision.h"
 #include "turn/native.h"
-#include "tool/tool.h"
 
 struct rpi_slot;
 
@@ -54,7 +51,7 @@ typedef enum rpi_stage {
     RPI_STAGE_ZOMBIE,  // ended, but a pass under way still has rows of it
 } rpi_stage;
 
-enum { RPI_MAX_CANDIDATES = 3 + RPI_MAX_TOOLS + RPI_MAX_EMOTIONS, RPI_MAX_SEGMENTS = RPI_MAX_CANDIDATES + 1 };
+enum { RPI_MAX_SEGMENTS = RPI_MAX_CANDIDATES + 1 };
 
 // Tokens to be computed on one sequence, in as many passes as it takes.
 typedef struct rpi_segment {
@@ -66,18 +63,6 @@ typedef struct rpi_segment {
     int32_t candidate;
     bool owned; // the sequence is destroyed when the segment is done
 } rpi_segment;
-
-// One decision among candidates: contexts that each try to explain the player's line. The first is small talk.
-typedef struct rpi_choice {
-    int32_t count;        // 0: nothing to decide
-    int32_t head;         // tokens at the front of the slot's `candidates` that all contexts begin with
-    rt_sequence sequence; // of the head
-    int32_t begin[RPI_MAX_CANDIDATES], context[RPI_MAX_CANDIDATES], size[RPI_MAX_CANDIDATES]; // tokens: context and line
-    int32_t offer[RPI_MAX_CANDIDATES], emotion[RPI_MAX_CANDIDATES]; // what it stands for; -1: not that
-    int32_t others;       // candidates at the front that stand for no call
-    int32_t none;         // raw choices only: the candidate "none", from which on up to the emotions they are names; 0: not raw
-    double score[RPI_MAX_CANDIDATES]; // log-probability of the line
-} rpi_choice;
 
 typedef struct rpi_tokens {
     rt_token *ids;
@@ -168,30 +153,18 @@ typedef struct rpi_slot {
 
 rpi_turn *rpi_turn_get(const rp_world *world, rp_turn_id id);
 rp_turn_id rpi_turn_id(const rpi_turn *turn);
+rpi_turn *rpi_turn_take_free(rp_world *world); // with a new id; NULL: all are taken
+// Its last event was taken (or it had none): the id becomes stale.
+void rpi_turn_recycle(rp_world *world, rpi_turn *turn);
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Serving
+// Slots
 // ---------------------------------------------------------------------------------------------------------------------
-
-// Puts a waiting turn into a free slot.
-void rpi_turn_start(rp_world *world, rpi_turn *turn, rpi_slot *slot);
-
-// The chore that the slot waits for, and how much of it; NONE where it waits for passes or the game.
-rpi_chore rpi_turn_chore(const rp_world *world, const rpi_slot *slot, double *amount);
-// Whether the cache has room for the turn beside the others.
-bool rpi_turn_has_room(const rp_world *world, const rpi_slot *slot);
-// Whether that chore calls into the game.
-bool rpi_turn_chore_is_callback(const rpi_slot *slot);
-// Does it; `budget_us` for those that can be cut.
-void rpi_turn_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us);
-
-// Takes the logits of a row: samples or scores. The pass is done but not yet committed.
-rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
-                               int32_t row);
 
 // Adds a segment to what passes compute for this slot.
 rpi_segment *rpi_slot_add_segment(rpi_slot *slot, rt_sequence sequence, const rt_token *tokens, int32_t count,
                                   int32_t logits_from);
+void rpi_slot_clear_offers(rpi_slot *slot);
 void rpi_slot_clear_segments(rp_world *world, rpi_slot *slot);
 // Tokens that still have to be computed before the slot can go on.
 int32_t rpi_slot_remaining(const rpi_slot *slot);
@@ -202,11 +175,11 @@ typedef enum rpi_end {
 
 // Ends a turn in any state: event, history, slot. `message` for FAILED. `heard` for INTERRUPTED.
 void rpi_turn_end(rp_world *world, rpi_turn *turn, rpi_end end, rt_result result, const char *message, size_t heard);
+// Answers a turn that has no slot with a line that the character's author wrote. False: it has none, or no memory for it.
+bool rpi_turn_answer_authored(rp_world *world, rpi_turn *turn);
 // Back to the queue, where nothing was given out yet; what was computed stays in the cache. False: too late for that.
 bool rpi_turn_requeue(rp_world *world, rpi_slot *slot);
 void rpi_turn_fail(rp_world *world, rpi_slot *slot, rt_result result); // with rt_error_message()
-// Its last event was taken (or it had none): the id becomes stale.
-void rpi_turn_recycle(rp_world *world, rpi_turn *turn);
 // Gives back what a slot holds; called when no pass has rows of it.
 void rpi_slot_release(rp_world *world, rpi_slot *slot);
 rt_result rpi_slot_create(rp_world *world, rpi_slot *slot, int32_t number);
@@ -233,21 +206,5 @@ void rpi_draft_check(rpi_slot *slot, int32_t index, rt_token sampled); // the ro
 // turn/sentence.c: the end (exclusive) of the first sentence in text[begin, size), or 0 where none is complete yet.
 // `final`: nothing follows.
 size_t rpi_sentence_end(const char *text, size_t begin, size_t size, bool final);
-
-// call/choose.c
-rt_result rpi_choose_prepare(rp_world *world, rpi_slot *slot); // candidates to tokens
-rt_result rpi_choose_read(rp_world *world, rpi_slot *slot);    // what all share, to be computed with the prompt
-rt_result rpi_choose_begin(rp_world *world, rpi_slot *slot);
-rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot); // all candidates are scored
-rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
-                          int32_t row);
-
-// call/argue.c
-rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot);
-rt_result rpi_argue_mask(rp_world *world, rpi_slot *slot, uint32_t budget_us);
-rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot);
-
-// call/weigh.c: takes the logits of an argument's next token, of one side or the other; the last one decides it.
-rt_result rpi_argue_take(const rp_world *world, rpi_slot *slot, const rpi_segment *segment, rt_pass *pass, int32_t row);
 
 #endif

@@ -4,11 +4,13 @@
 // game waits for one slice at most. Callbacks stay on the game's thread: what needs them is left for the next update.
 // SPDX-License-Identifier: MIT
 #include "core/core.h"
+#include "schedule/schedule.h"
+#include "world/world.h"
 
 static void *work(void *argument)
 {
     rp_world *world = argument;
-    rpi_background *background = &world->background;
+    rpi_background *background = world->background;
     pthread_mutex_lock(&world->lock.mutex);
     while (!background->quit) {
         if (!background->granted) {
@@ -30,7 +32,7 @@ static void *work(void *argument)
 
 rt_result rpi_background_create(rp_world *world)
 {
-    rpi_background *background = &world->background;
+    rpi_background *background = world->background;
     rt_result result = rpi_world_lock_create(world);
     if (result != RT_OK)
         return result;
@@ -41,7 +43,7 @@ rt_result rpi_background_create(rp_world *world)
 
 void rpi_background_destroy(rp_world *world)
 {
-    rpi_background *background = &world->background;
+    rpi_background *background = world->background;
     if (background->has_thread) {
         rpi_world_lock(world);
         background->quit = true;
@@ -59,7 +61,7 @@ void rpi_background_destroy(rp_world *world)
 // Under the lock.
 void rpi_background_grant(rp_world *world, uint32_t budget_us, uint64_t deadline_ns)
 {
-    rpi_background *background = &world->background;
+    rpi_background *background = world->background;
     background->budget_us = budget_us;
     background->deadline_ns = deadline_ns;
     background->granted = true;

@@ -1,6 +1,8 @@
 // world/stats.c - what a world has counted.
 // SPDX-License-Identifier: MIT
+#include "budget/pacer.h"
 #include "core/core.h"
+#include "turn/turn.h"
 
 #include <string.h>
 
@@ -16,7 +18,7 @@ void rp_world_get_stats(const rp_world *world, rp_stats *stats)
     stats->allocations = atomic_load(&world->meter.allocations) - world->allocations_before;
     stats->memory_bytes = atomic_load(&world->meter.bytes);
     stats->detail_level = world->detail_level;
-    stats->pacer_budget_us = rpi_pacer_budget(&world->pacer, &world->def.pacer);
+    stats->pacer_budget_us = rpi_pacer_budget(world->pacer, &world->def.pacer);
     rt_context_cache_stats(world->context, &stats->cache);
     for (int32_t i = 0; i < world->turn_capacity; i++) {
         const rpi_turn *turn = &world->turns[i];

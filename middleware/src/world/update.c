@@ -1,18 +1,10 @@
 // world/update.c - one frame of a world: bookkeeping, then work until the budget is gone.
 // SPDX-License-Identifier: MIT
+#include "budget/pacer.h"
+#include "call/call.h"
 #include "core/core.h"
-
-// Calls that the game did not answer in time have failed.
-static void expire_calls(rp_world *world, uint64_t now_ns)
-{
-    for (int32_t i = 0; i < world->slot_count; i++) {
-        rpi_slot *slot = &world->slots[i];
-        if (slot->stage == RPI_STAGE_WAIT && now_ns >= slot->call_deadline_ns) {
-            static const char message[] = "it took too long";
-            rpi_call_finish(world, slot, RP_CALL_FAILED, message, sizeof message - 1);
-        }
-    }
-}
+#include "schedule/schedule.h"
+#include "world/world.h"
 
 void rpi_world_account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, uint64_t allocations, bool worked)
 {
@@ -24,12 +16,12 @@ void rpi_world_account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, u
     if (!worked)
         return;
     world->stats.used_us += used_ns / 1000;
-    world->pacer.used_us += (uint32_t)RPI_MIN(used_ns / 1000, (uint64_t)1000000000);
+    world->pacer->used_us += (uint32_t)RPI_MIN(used_ns / 1000, (uint64_t)1000000000);
     if (budget_us == RP_BUDGET_UNLIMITED)
         return;
     world->stats.budget_us += budget_us;
-    if (world->scheduler.refused) // else it ended because there was nothing left to do
-        rpi_reserve_learn(&world->scheduler.reserve, used_ns, (uint64_t)budget_us * 1000);
+    if (world->scheduler->refused) // else it ended because there was nothing left to do
+        rpi_reserve_learn(&world->scheduler->reserve, used_ns, (uint64_t)budget_us * 1000);
     double over_us = (double)used_ns / 1000.0 - budget_us;
     rpi_histogram_add(&world->stats.overshoot, RPI_MAX(over_us, 0.0));
 }
@@ -45,14 +37,14 @@ rt_result rp_world_update(rp_world *world, uint32_t budget_us)
     uint64_t begin_ns = rpi_world_now(world);
     uint64_t allocations = atomic_load(&world->meter.allocations);
     if (budget_us == RP_BUDGET_PACED)
-        budget_us = rpi_pacer_budget(&world->pacer, &world->def.pacer);
+        budget_us = rpi_pacer_budget(world->pacer, &world->def.pacer);
     rpi_events_pack(world);
-    expire_calls(world, begin_ns);
+    rpi_calls_expire(world, begin_ns);
     rpi_queue_update(world, begin_ns);
     bool in_background = world->def.mode == RP_MODE_BACKGROUND;
     uint64_t budget_ns = (uint64_t)budget_us * 1000, deadline_ns = UINT64_MAX;
     if (budget_us != RP_BUDGET_UNLIMITED)
-        deadline_ns = begin_ns + budget_ns - rpi_reserve_of(&world->scheduler.reserve, budget_ns);
+        deadline_ns = begin_ns + budget_ns - rpi_reserve_of(&world->scheduler->reserve, budget_ns);
     bool worked = budget_us > 0 && !in_background && rpi_scheduler_has_work(world);
     if (worked)
         rpi_scheduler_run(world, deadline_ns, true);
@@ -70,7 +62,7 @@ uint32_t rp_world_frame(rp_world *world, uint32_t frame_us)
     if (world == NULL)
         return 0;
     rpi_world_lock(world);
-    uint32_t budget_us = rpi_pacer_frame(&world->pacer, &world->def.pacer, frame_us);
+    uint32_t budget_us = rpi_pacer_frame(world->pacer, &world->def.pacer, frame_us);
     rpi_world_unlock(world);
     return budget_us;
 }
@@ -80,6 +72,19 @@ void rp_world_set_unpaced(rp_world *world, bool unpaced)
     if (world == NULL)
         return;
     rpi_world_lock(world);
-    world->pacer.unpaced = unpaced;
+    world->pacer->unpaced = unpaced;
     rpi_world_unlock(world);
+}
+
+bool rp_world_next_event(rp_world *world, rp_event *event)
+{
+    if (world == NULL || event == NULL)
+        return false;
+    rpi_world_lock(world);
+    bool found = rpi_events_take(world, event);
+    rpi_turn *turn = found && rpi_event_ends_turn(event->kind) ? rpi_turn_get(world, event->turn) : NULL;
+    if (turn != NULL)
+        rpi_turn_recycle(world, turn);
+    rpi_world_unlock(world);
+    return found;
 }

@@ -1,6 +1,12 @@
 // world/world.c - making and ending a world.
 // SPDX-License-Identifier: MIT
+#include "budget/pacer.h"
+#include "character/character.h"
 #include "core/core.h"
+#include "tool/tool.h"
+#include "turn/record.h"
+#include "turn/turn.h"
+#include "world/world.h"
 #include "schedule/pass.h"
 
 #include <string.h>
@@ -156,10 +162,33 @@ static rt_result build(rp_world *world, const rp_world_def *def)
     if (result == RT_OK)
         result = create_tables(world);
     if (result == RT_OK)
-        rpi_pacer_init(&world->pacer, &world->def.pacer);
+        rpi_pacer_init(world->pacer, &world->def.pacer);
     if (result == RT_OK && def->mode == RP_MODE_BACKGROUND)
         result = rpi_background_create(world);
     return result;
+}
+
+// A world and the parts that its rooms keep, in one piece of memory.
+typedef struct whole {
+    rp_world world; // first: its address is the whole's
+    rpi_grammar_cache grammars;
+    rpi_call_style call_style;
+    rpi_scheduler scheduler;
+    rpi_pacer pacer;
+    rpi_background background;
+} whole;
+
+static rp_world *allocate(const rt_host *host)
+{
+    whole *fresh = rpi_allocate_zeroed(host, sizeof *fresh);
+    if (fresh == NULL)
+        return NULL;
+    fresh->world.grammars = &fresh->grammars;
+    fresh->world.call_style = &fresh->call_style;
+    fresh->world.scheduler = &fresh->scheduler;
+    fresh->world.pacer = &fresh->pacer;
+    fresh->world.background = &fresh->background;
+    return &fresh->world;
 }
 
 rt_result rp_world_create(const rp_world_def *def, rp_world **world)
@@ -170,7 +199,7 @@ rt_result rp_world_create(const rp_world_def *def, rp_world **world)
     rt_result result = check_def(def);
     if (result != RT_OK)
         return result;
-    rp_world *fresh = rpi_allocate_zeroed(&def->host, sizeof *fresh);
+    rp_world *fresh = allocate(&def->host);
     if (fresh == NULL)
         return rpi_fail(&def->host, RT_ERROR_OUT_OF_MEMORY, "rp_world_create: the world: out of memory");
     result = build(fresh, def);
@@ -191,7 +220,7 @@ rt_result rp_world_set_kv_tokens(rp_world *world, uint64_t kv_tokens)
         return result;
     rpi_world_lock(world);
     for (int p = 0; p < RPI_PASSES; p++)
-        rpi_pass_drop(world, &world->scheduler.passes[p], RT_OK);
+        rpi_pass_drop(world, &world->scheduler->passes[p], RT_OK);
     result = rt_context_set_kv_tokens(world->context, kv_tokens);
     if (result == RT_OK)
         world->context_size = (int32_t)RPI_MIN((uint64_t)world->most_context_size, kv_tokens);
@@ -235,7 +264,7 @@ void rp_world_destroy(rp_world *world)
     rpi_release_text(&world->host, world->player_name);
     rt_model_close(world->model);
     rt_host game = world->meter.game;
-    rpi_release(&game, world, sizeof *world);
+    rpi_release(&game, world, sizeof(whole));
 }
 
 rt_model *rp_world_model(const rp_world *world)

@@ -5,7 +5,8 @@
 //
 // After each round as much time as an eighth of its slices took goes to spins of the same lengths, and to reading fresh memory
 // for as long: how far those are off from what they usually take, nobody on this machine can predict. Arithmetic that stays in
-// registers says what interrupts do; reading says what others on the same memory do as well, and slices read weights.
+// registers says what interrupts do; reading says what others on the same memory do as well, and slices read weights. The same
+// for all slices of an update together, which is what a frame's budget buys.
 // SPDX-License-Identifier: MIT
 #include "commands.h"
 #include "options.h"
@@ -15,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUDGETS = 3, WARM_ROUNDS = 3, SLICES_A_SPIN = 8 };
+enum { BUDGETS = 3, WARM_ROUNDS = 3, SLICES_A_SPIN = 8, WHOLE_UPDATES = RP_SLICE_LENGTHS, LENGTHS };
 enum { SPIN, READ, FLOORS };
 static const double LEAST_JUDGED_US = 100; // as for predictions: a shorter one's error is as one of this
 static const size_t READ_BYTES = (size_t)64 << 20;
-static const char *const length_names[RP_SLICE_LENGTHS] = {"below_50us", "50_to_150us", "150_to_500us", "from_500us"};
+static const char *const length_names[LENGTHS] = {"below_50us", "50_to_150us", "150_to_500us", "from_500us", "update"};
 
 typedef struct bench {
     stage_options stage;
@@ -37,7 +38,7 @@ typedef struct player {
     uint32_t budget_us;
     samples round_us; // of updates
     uint64_t updates;
-    pieces floors[FLOORS][RP_SLICE_LENGTHS];
+    pieces floors[FLOORS][LENGTHS];
 } player;
 
 // Memory that is read in order, again and again: nothing of it is in a near cache when its turn comes.
@@ -87,13 +88,18 @@ static void add_piece(pieces *p, double length_us, double took_us)
     samples_add(&p->weight, length_us / (length_us > LEAST_JUDGED_US ? length_us : LEAST_JUDGED_US));
 }
 
+static const rp_slice_stats *slices_of(const rp_stats *stats, int length)
+{
+    return length == WHOLE_UPDATES ? &stats->slices_by_update : &stats->slices_by_length[length];
+}
+
 // Spins and reads as long as the slices of the last round were, an eighth as many.
 static void play_floors(player *p, const rp_stats *before, const spin *s, reader *r)
 {
     rp_stats stats;
     rp_world_get_stats(p->world, &stats);
-    for (int length = 0; length < RP_SLICE_LENGTHS; length++) {
-        const rp_slice_stats *now = &stats.slices_by_length[length], *then = &before->slices_by_length[length];
+    for (int length = 0; length < LENGTHS; length++) {
+        const rp_slice_stats *now = slices_of(&stats, length), *then = slices_of(before, length);
         uint64_t count = now->error.count - then->error.count;
         double length_us = count > 0 ? (double)(now->expected_ns - then->expected_ns) / (double)count * 1e-3 : 0;
         for (uint64_t i = 0; i < (count + SLICES_A_SPIN / 2) / SLICES_A_SPIN; i++) {
@@ -178,15 +184,16 @@ static void report_errors(json_t *out, const player *p, const rp_stats *stats, c
         for (int f = 0; f < FLOORS; f++)
             floor_errors(&p->floors[f][length], &all[f]);
     report_quantiles(out, "", suffix, &stats->prediction_error, all, all_shares, 3);
-    for (int length = 0; length < RP_SLICE_LENGTHS; length++) {
-        const rp_histogram *errors = &stats->slices_by_length[length].error;
+    for (int length = 0; length < LENGTHS; length++) {
+        const rp_histogram *errors = &slices_of(stats, length)->error;
         samples floors[FLOORS] = {{0}};
         char what[48];
         for (int f = 0; f < FLOORS; f++)
             floor_errors(&p->floors[f][length], &floors[f]);
         snprintf(what, sizeof what, "_%s", length_names[length]);
         if (errors->count >= 100)
-            report_quantiles(out, what, suffix, errors, floors, &last, 1);
+            report_quantiles(out, what, suffix, errors, floors, length == WHOLE_UPDATES ? all_shares : &last,
+                             length == WHOLE_UPDATES ? 3 : 1);
         for (int f = 0; f < FLOORS; f++)
             samples_free(&floors[f]);
     }
@@ -241,7 +248,7 @@ static bool play_rounds(player *players, int64_t round, const spin *s, reader *r
 static void destroy_player(player *p)
 {
     for (int f = 0; f < FLOORS; f++) {
-        for (int length = 0; length < RP_SLICE_LENGTHS; length++) {
+        for (int length = 0; length < LENGTHS; length++) {
             samples_free(&p->floors[f][length].share);
             samples_free(&p->floors[f][length].weight);
         }

@@ -142,6 +142,7 @@ typedef struct rp_stats {
     rp_histogram slice_time;       // microseconds
     rp_histogram prediction_error; // |measured - predicted| as per mille of predicted (of 100 us for shorter slices)
     rp_slice_stats slices_by_length[RP_SLICE_LENGTHS];
+    rp_slice_stats slices_by_update; // all slices of an update as one: what a budget was expected to buy, against what it took
     rp_histogram first_text;       // rp_character_say to the first word, microseconds
     rt_cache_stats cache;
     int32_t turns_queued, turns_active;

@@ -35,6 +35,7 @@ typedef struct rpi_scheduler {
     bool worked;      // in this update something was done
     bool queues;      // slices run on a device beside this thread: one at a time, as large as the budget
     double credit_ns; // budget that was left because the next piece did not fit
+    double expected_ns, measured_ns; // of this update's slices
     double debt_ns;   // what turns in focus owe to all others, see relief in scheduler.c
     rpi_reserve reserve;
 } rpi_scheduler;

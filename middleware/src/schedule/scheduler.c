@@ -247,21 +247,33 @@ static void trace_slice(const run *r, const rpi_pass *pass, uint64_t begin_ns, u
     entry->rank = (int16_t)RPI_MIN(rpi_pass_rank(world, pass, begin_ns), INT16_MAX);
 }
 
+// Per mille that a prediction was off.
+static double prediction_error(double expected_ns, double measured_ns)
+{
+    return 1000 * fabs(measured_ns - expected_ns) / RPI_MAX(expected_ns, LEAST_JUDGED_NS);
+}
+
+static void add_error(rp_slice_stats *stats, double expected_ns, double measured_ns)
+{
+    rpi_histogram_add(&stats->error, prediction_error(expected_ns, measured_ns));
+    stats->expected_ns += (uint64_t)expected_ns;
+}
+
 // Histograms of what a slice took and how far off its prediction was.
-static void count_slice(rp_stats *stats, double expected_ns, double measured_ns)
+static void count_slice(rpi_scheduler *scheduler, rp_stats *stats, double expected_ns, double measured_ns)
 {
     static const double lengths_ns[RP_SLICE_LENGTHS - 1] = { 50e3, 150e3, 500e3 };
     stats->slices++;
     rpi_histogram_add(&stats->slice_time, measured_ns / 1000);
     if (expected_ns <= 0 || measured_ns <= 0)
         return;
-    double error = 1000 * fabs(measured_ns - expected_ns) / RPI_MAX(expected_ns, LEAST_JUDGED_NS);
     int length = 0;
     while (length < RP_SLICE_LENGTHS - 1 && expected_ns >= lengths_ns[length])
         length++;
-    rpi_histogram_add(&stats->prediction_error, error);
-    rpi_histogram_add(&stats->slices_by_length[length].error, error);
-    stats->slices_by_length[length].expected_ns += (uint64_t)expected_ns;
+    rpi_histogram_add(&stats->prediction_error, prediction_error(expected_ns, measured_ns));
+    add_error(&stats->slices_by_length[length], expected_ns, measured_ns);
+    scheduler->expected_ns += expected_ns;
+    scheduler->measured_ns += measured_ns;
 }
 
 static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elapsed_ns)
@@ -279,7 +291,7 @@ static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elap
     if ((double)elapsed_ns > measured && measured > 0)
         rpi_chore_learn(cost, RPI_CHORE_SLICE, 0, (double)elapsed_ns - measured);
     trace_slice(r, pass, begin_ns, elapsed_ns, expected);
-    count_slice(&world->stats, expected, measured);
+    count_slice(&world->scheduler, &world->stats, expected, measured);
 }
 
 // What was queued on a GPU: true when it is finished and more may be queued.
@@ -384,6 +396,7 @@ void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
     run r = { .world = world, .deadline_ns = deadline_ns, .callbacks = callbacks };
     rpi_scheduler *scheduler = world->scheduler;
     scheduler->refused = scheduler->worked = false;
+    scheduler->expected_ns = scheduler->measured_ns = 0;
     rpi_pass_drop_orphans(world);
     while (!rpi_events_are_piling_up(world) && !world->stop) {
         if (!callbacks)
@@ -403,6 +416,8 @@ void rpi_scheduler_run(rp_world *world, uint64_t deadline_ns, bool callbacks)
         rpi_trace_add(world, RPI_TRACE_REFUSED, now, now, 0, 0, 0);
         rpi_trace_last(world)->left_ns = (uint32_t)RPI_MIN(remaining_ns(&r), 4e9);
     }
+    if (scheduler->expected_ns > 0)
+        add_error(&world->stats.slices_by_update, scheduler->expected_ns, scheduler->measured_ns);
     // Budget that was left because the next piece was too large is kept for it; an idle world saves nothing.
     scheduler->credit_ns = scheduler->refused ? scheduler->credit_ns + RPI_MIN(remaining_ns(&r), 1e9) : 0;
 }

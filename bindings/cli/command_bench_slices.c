@@ -5,10 +5,13 @@
 //
 // After each round as much time as an eighth of its slices took goes to spins of the same lengths, and to reading fresh memory
 // for as long: how far those are off from what they usually take, nobody on this machine can predict. Arithmetic that stays in
-// registers says what interrupts do; reading says what others on the same memory do as well, and slices read weights. The same
-// for all slices of an update together, which is what a frame's budget buys.
+// registers says what interrupts do; reading says what others on the same memory do as well, and slices read weights.
+//
+// The same for all slices of an update together, which is what a budget buys; and for those updates, spins and reads alone
+// during which the processor served no interrupt: so would all of them do on a quiet machine.
 // SPDX-License-Identifier: MIT
 #include "commands.h"
+#include "interrupts.h"
 #include "options.h"
 #include "stage.h"
 
@@ -16,11 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUDGETS = 3, WARM_ROUNDS = 3, SLICES_A_SPIN = 8, WHOLE_UPDATES = RP_SLICE_LENGTHS, LENGTHS };
+enum { BUDGETS = 3, WARM_ROUNDS = 3, SLICES_A_SPIN = 8 };
+// Lengths of pieces beyond those of rp_stats.
+enum { UPDATES = RP_SLICE_LENGTHS, QUIET_UPDATES, LENGTHS };
 enum { SPIN, READ, FLOORS };
 static const double LEAST_JUDGED_US = 100; // as for predictions: a shorter one's error is as one of this
 static const size_t READ_BYTES = (size_t)64 << 20;
-static const char *const length_names[LENGTHS] = {"below_50us", "50_to_150us", "150_to_500us", "from_500us", "update"};
+static const char *const length_names[LENGTHS] = {"below_50us", "50_to_150us", "150_to_500us", "from_500us",
+                                                  "update", "undisturbed_update"};
 
 typedef struct bench {
     stage_options stage;
@@ -38,6 +44,7 @@ typedef struct player {
     uint32_t budget_us;
     samples round_us; // of updates
     uint64_t updates;
+    samples update_errors[2]; // percent: of all, and of undisturbed ones
     pieces floors[FLOORS][LENGTHS];
 } player;
 
@@ -88,28 +95,43 @@ static void add_piece(pieces *p, double length_us, double took_us)
     samples_add(&p->weight, length_us / (length_us > LEAST_JUDGED_US ? length_us : LEAST_JUDGED_US));
 }
 
-static const rp_slice_stats *slices_of(const rp_stats *stats, int length)
+// A spin and a read.
+static void play_floor(player *p, int length, double length_us, const spin *s, reader *r)
 {
-    return length == WHOLE_UPDATES ? &stats->slices_by_update : &stats->slices_by_length[length];
+    interrupts seen[3];
+    interrupts_read(&seen[0]);
+    uint64_t start = frames_now();
+    spin_run(s, length_us);
+    uint64_t between = frames_now();
+    if (length == UPDATES) {
+        interrupts_read(&seen[1]);
+        seen[2] = seen[1];
+    }
+    uint64_t again = frames_now();
+    reader_run(r, length_us);
+    double took_us[FLOORS] = {(double)(between - start) * 1e-3, (double)(frames_now() - again) * 1e-3};
+    for (int f = 0; f < FLOORS; f++)
+        add_piece(&p->floors[f][length], length_us, took_us[f]);
+    if (length != UPDATES)
+        return;
+    interrupts_read(&seen[2]);
+    for (int f = 0; f < FLOORS; f++)
+        if (interrupts_none(&seen[f], &seen[f + 1]))
+            add_piece(&p->floors[f][QUIET_UPDATES], length_us, took_us[f]);
 }
 
-// Spins and reads as long as the slices of the last round were, an eighth as many.
+// Spins and reads as long as the slices and updates of the last round were, an eighth as many.
 static void play_floors(player *p, const rp_stats *before, const spin *s, reader *r)
 {
     rp_stats stats;
     rp_world_get_stats(p->world, &stats);
-    for (int length = 0; length < LENGTHS; length++) {
-        const rp_slice_stats *now = slices_of(&stats, length), *then = slices_of(before, length);
+    for (int length = 0; length <= UPDATES; length++) {
+        const rp_slice_stats *now = length < UPDATES ? &stats.slices_by_length[length] : &stats.slices_by_update;
+        const rp_slice_stats *then = length < UPDATES ? &before->slices_by_length[length] : &before->slices_by_update;
         uint64_t count = now->error.count - then->error.count;
         double length_us = count > 0 ? (double)(now->expected_ns - then->expected_ns) / (double)count * 1e-3 : 0;
-        for (uint64_t i = 0; i < (count + SLICES_A_SPIN / 2) / SLICES_A_SPIN; i++) {
-            uint64_t start = frames_now();
-            spin_run(s, length_us);
-            uint64_t between = frames_now();
-            reader_run(r, length_us);
-            add_piece(&p->floors[SPIN][length], length_us, (double)(between - start) * 1e-3);
-            add_piece(&p->floors[READ][length], length_us, (double)(frames_now() - between) * 1e-3);
-        }
+        for (uint64_t i = 0; i < (count + SLICES_A_SPIN / 2) / SLICES_A_SPIN; i++)
+            play_floor(p, length, length_us, s, r);
     }
 }
 
@@ -121,7 +143,38 @@ static void floor_errors(const pieces *p, samples *errors)
         samples_add(errors, 100 * fabs(p->share.values[i] / usual - 1) * p->weight.values[i]);
 }
 
-// Everybody is told where they are, so that prompts begin anew in each round, and spoken to once.
+static bool play_update(player *p, double *took_us)
+{
+    uint64_t start = frames_now();
+    rt_result result = rp_world_update(p->world, p->budget_us);
+    *took_us += (double)(frames_now() - start) * 1e-3;
+    p->updates++;
+    return result == RT_OK;
+}
+
+// An update, and how far off the prediction of its slices was.
+static bool watch_update(player *p, double *took_us)
+{
+    rp_stats stats[2];
+    interrupts seen[2];
+    rp_world_get_stats(p->world, &stats[0]);
+    interrupts_read(&seen[0]);
+    bool good = play_update(p, took_us);
+    interrupts_read(&seen[1]);
+    rp_world_get_stats(p->world, &stats[1]);
+    double expected = (double)(stats[1].slices_by_update.expected_ns - stats[0].slices_by_update.expected_ns);
+    double measured = (double)(stats[1].slices_by_update.measured_ns - stats[0].slices_by_update.measured_ns);
+    if (!good || expected <= 0)
+        return good;
+    double least = LEAST_JUDGED_US * 1e3, error = 100 * fabs(measured - expected) / (expected > least ? expected : least);
+    samples_add(&p->update_errors[0], error);
+    if (interrupts_none(&seen[0], &seen[1]))
+        samples_add(&p->update_errors[1], error);
+    return true;
+}
+
+// Everybody is told where they are, so that prompts begin anew in each round, and spoken to once. Every other round is watched:
+// reading what the machine did between updates makes them slower, so those rounds are not timed.
 static bool play_round(player *p, int64_t round)
 {
     char state[64];
@@ -131,16 +184,14 @@ static bool play_round(player *p, int64_t round)
         rp_character_set_persona(p->world, p->cast.ids[i], state);
         cast_say(&p->cast, i, RP_PRIORITY_NEARBY);
     }
+    const bool is_watched = round >= WARM_ROUNDS && round % 2 == 0;
     double took = 0;
     while (rp_world_is_busy(p->world) && p->cast.failures == 0) {
-        uint64_t start = frames_now();
-        if (rp_world_update(p->world, p->budget_us) != RT_OK)
+        if (!(is_watched ? watch_update(p, &took) : play_update(p, &took)))
             return false;
-        took += (double)(frames_now() - start) * 1e-3;
-        p->updates++;
         cast_take_events(&p->cast);
     }
-    if (round >= WARM_ROUNDS)
+    if (round >= WARM_ROUNDS && !is_watched)
         samples_add(&p->round_us, took);
     return p->cast.failures == 0;
 }
@@ -157,46 +208,54 @@ static bool create_player(const bench *b, rt_model *model, int64_t budget, playe
     return rp_world_create(&def, &p->world) == RT_OK && cast_create(&p->cast, p->world, (int)b->stage.characters);
 }
 
-static void report_quantiles(json_t *out, const char *what, const char *suffix, const rp_histogram *of_slices,
-                             const samples floors[FLOORS], const double *shares, int count)
+// How far off predictions were in a share of cases, beside spins and reads, all in percent.
+static void report_quantile(json_t *out, const char *of, const char *suffix, double share, double error, const samples floors[FLOORS])
 {
     static const char *const names[] = {"prediction", "spin", "read"};
-    for (int i = 0; i < count; i++) {
-        double values[] = {rp_histogram_quantile(of_slices, shares[i]) / 10, samples_quantile(&floors[SPIN], shares[i]),
-                           samples_quantile(&floors[READ], shares[i])};
-        char key[96];
-        for (int n = 0; n < 3; n++) {
-            snprintf(key, sizeof key, "%s_error_p%.0f_percent%s%s", names[n], 100 * shares[i], what, suffix);
-            figure_set(out, key, values[n]);
-        }
-        double floor = values[1] > values[2] ? values[1] : values[2];
-        snprintf(key, sizeof key, "error_above_floor_p%.0f_percent%s%s", 100 * shares[i], what, suffix);
-        figure_set(out, key, values[0] > floor ? values[0] - floor : 0);
+    double values[] = {error, samples_quantile(&floors[SPIN], share), samples_quantile(&floors[READ], share)};
+    char key[96];
+    for (int n = 0; n < 3; n++) {
+        snprintf(key, sizeof key, "%s_error_p%.0f_percent%s%s", names[n], 100 * share, of, suffix);
+        figure_set(out, key, values[n]);
     }
+    double floor = values[1] > values[2] ? values[1] : values[2];
+    snprintf(key, sizeof key, "error_above_floor_p%.0f_percent%s%s", 100 * share, of, suffix);
+    figure_set(out, key, values[0] > floor ? values[0] - floor : 0);
 }
 
-// Of all slices, then by length.
+static void report_length(json_t *out, const player *p, const rp_stats *stats, int length, const char *suffix)
+{
+    static const double shares[] = {0.5, 0.9, 0.99};
+    const bool is_update = length >= UPDATES;
+    const samples *updates = is_update ? &p->update_errors[length - UPDATES] : NULL;
+    const rp_histogram *slices = is_update ? NULL : &stats->slices_by_length[length].error;
+    if ((is_update ? updates->count : slices->count) < 100)
+        return;
+    samples floors[FLOORS] = {{0}};
+    char of[48];
+    snprintf(of, sizeof of, "_%s", length_names[length]);
+    for (int f = 0; f < FLOORS; f++)
+        floor_errors(&p->floors[f][length], &floors[f]);
+    for (int i = is_update ? 0 : 2; i < 3; i++) {
+        double error = is_update ? samples_quantile(updates, shares[i]) : rp_histogram_quantile(slices, shares[i]) / 10;
+        report_quantile(out, of, suffix, shares[i], error, floors);
+    }
+    for (int f = 0; f < FLOORS; f++)
+        samples_free(&floors[f]);
+}
+
+// Of all slices, then by length, then of updates.
 static void report_errors(json_t *out, const player *p, const rp_stats *stats, const char *suffix)
 {
-    static const double all_shares[] = {0.5, 0.9, 0.99}, last = 0.99;
+    static const double shares[] = {0.5, 0.9, 0.99};
     samples all[FLOORS] = {{0}};
     for (int length = 0; length < RP_SLICE_LENGTHS; length++)
         for (int f = 0; f < FLOORS; f++)
             floor_errors(&p->floors[f][length], &all[f]);
-    report_quantiles(out, "", suffix, &stats->prediction_error, all, all_shares, 3);
-    for (int length = 0; length < LENGTHS; length++) {
-        const rp_histogram *errors = &slices_of(stats, length)->error;
-        samples floors[FLOORS] = {{0}};
-        char what[48];
-        for (int f = 0; f < FLOORS; f++)
-            floor_errors(&p->floors[f][length], &floors[f]);
-        snprintf(what, sizeof what, "_%s", length_names[length]);
-        if (errors->count >= 100)
-            report_quantiles(out, what, suffix, errors, floors, length == WHOLE_UPDATES ? all_shares : &last,
-                             length == WHOLE_UPDATES ? 3 : 1);
-        for (int f = 0; f < FLOORS; f++)
-            samples_free(&floors[f]);
-    }
+    for (int i = 0; i < 3; i++)
+        report_quantile(out, "", suffix, shares[i], rp_histogram_quantile(&stats->prediction_error, shares[i]) / 10, all);
+    for (int length = 0; length < LENGTHS; length++)
+        report_length(out, p, stats, length, suffix);
     for (int f = 0; f < FLOORS; f++)
         samples_free(&all[f]);
 }
@@ -219,6 +278,8 @@ static void report_player(json_t *out, const player *base, const player *p)
     } figures[] = {
         {"round_ms", samples_quantile(&p->round_us, 0.5) * 1e-3},
         {"throughput_percent", 100 * samples_quantile(&ratios, 0.5)},
+        {"updates", (double)p->update_errors[0].count},
+        {"updates_undisturbed", (double)p->update_errors[1].count},
         {"slice_mean_us", stats.slices ? (double)stats.used_us / (double)stats.slices : 0},
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
@@ -255,6 +316,8 @@ static void destroy_player(player *p)
     }
     cast_destroy(&p->cast);
     samples_free(&p->round_us);
+    for (int i = 0; i < 2; i++)
+        samples_free(&p->update_errors[i]);
     rp_world_destroy(p->world);
 }
 

@@ -125,7 +125,7 @@ RT_API double rp_histogram_quantile(const rp_histogram *histogram, double share)
 // Slices of one length: of what they were expected to take. Below 50 us, 150, 500, and from there on.
 #define RP_SLICE_LENGTHS 4
 typedef struct rp_slice_stats {
-    uint64_t expected_ns; // of all of them
+    uint64_t expected_ns, measured_ns; // of all of them
     rp_histogram error;   // as rp_stats.prediction_error
 } rp_slice_stats;
 

@@ -257,6 +257,7 @@ static void add_error(rp_slice_stats *stats, double expected_ns, double measured
 {
     rpi_histogram_add(&stats->error, prediction_error(expected_ns, measured_ns));
     stats->expected_ns += (uint64_t)expected_ns;
+    stats->measured_ns += (uint64_t)measured_ns;
 }
 
 // Histograms of what a slice took and how far off its prediction was.

@@ -92,6 +92,35 @@ static void test_layers_differ(void **state)
     assert_true(worst < 0.055); // the noise alone is 0.03
 }
 
+// The machine slows down: pieces of a kind that has not run since are expected to take longer too. One piece that an
+// interrupt made longer says nothing about the others.
+static void test_the_machine_changes_its_speed(void **state)
+{
+    (void)state;
+    static rpi_cost_table table;
+    rpi_cost_init(&table, 3);
+    rt_part part, other = make_part(RT_PART_ATTENTION, 1, 60000);
+    for (int i = 0; i < 6000; i++) {
+        part = make_part((rt_part_kind)(i % RT_PART_KIND_COUNT), 1, 60000 + (uint64_t)(i % 5) * 200000);
+        part.measured_ns = takes(&part, 1);
+        rpi_cost_learn(&table, &part);
+    }
+    const double usual = rpi_cost_expect(&table, &other);
+    part = make_part(RT_PART_QKV, 1, 460000);
+    part.measured_ns = takes(&part, 1) + 43000;
+    rpi_cost_learn(&table, &part);
+    assert_true(fabs(rpi_cost_expect(&table, &other) / usual - 1) < 0.04);
+    double took = 0;
+    for (int i = 0; took < 600e3; i++) {
+        part = make_part((rt_part_kind)(RT_PART_ATTENTION_OUT + i % 3), 1, 460000 + (uint64_t)(i % 3) * 200000);
+        part.measured_ns = takes(&part, 1.5);
+        took += part.measured_ns;
+        rpi_cost_learn(&table, &part);
+    }
+    double slow = rpi_cost_expect(&table, &other) / usual;
+    assert_true(slow > 1.35 && slow < 1.6);
+}
+
 // Margins are what all but few slices stay within, and the last slices of a budget keep it.
 static void test_margins_are_quantiles(void **state)
 {
@@ -509,6 +538,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_costs_are_learned),
         cmocka_unit_test(test_layers_differ),
+        cmocka_unit_test(test_the_machine_changes_its_speed),
         cmocka_unit_test(test_margins_are_quantiles),
         cmocka_unit_test(test_a_debugger_stop_is_not_believed),
         cmocka_unit_test(test_unseen_cells_borrow),

@@ -9,6 +9,10 @@
 // (a quarter of the layers 8 to 12 % more in a virtual machine whose host backs them with small pages). Each layer has a
 // factor of its own for that.
 //
+// A machine changes its speed for some milliseconds at a time, by half and more where others use the same memory, and every kind of
+// piece at once; its cells would learn that one by one, too late. So the recent pieces together have one factor more: the
+// weighted median of what the last eight took over what their cells say, which an interrupt in one of them does not move.
+//
 // Margins are quantiles of what slices took over what was expected, by size, followed by steps of fixed length (Robbins and
 // Monro 1951, as for quantile regression): no shape of the noise is assumed.
 // SPDX-License-Identifier: MIT
@@ -23,6 +27,9 @@ static const double BASE_FIXED_NS = 800.0, BASE_UNIT_NS = 350.0, BASE_BYTE_NS = 
 
 static const double LAYER_GAIN = 1.0 / 32, LAYER_LEAST = 0.5, LAYER_MOST = 2.0;
 enum { FEW_ROWS = 8 };
+
+// A piece that takes so long moves the pace halfway to the median.
+static const double PACE_NS = 100e3, PACE_MOST = 2.0;
 
 static const double GAIN = 1.0 / 24, SPREAD_GAIN = 1.0 / 16, FIRST_SPREAD = 0.25;
 
@@ -56,6 +63,8 @@ void rpi_cost_init(rpi_cost_table *table, float margin)
     table->all = (rpi_cost_cell){ .scale = 1.0f, .spread = (float)FIRST_SPREAD };
     for (int i = 0; i < RPI_COST_CLASSES * RT_PART_KIND_COUNT * RPI_COST_LAYERS; i++)
         (&table->layers[0][0][0])[i] = 1.0f;
+    for (int i = 0; i < RPI_COST_CLASSES; i++)
+        table->paces[i].factor = 1.0f;
     for (int i = 0; i < RPI_COST_SIZES; i++)
         table->slices[i].share = (float)FIRST_SLACK;
     for (int i = 0; i < RPI_CHORE_COUNT; i++)
@@ -123,19 +132,30 @@ static const rpi_cost_cell *find_cell(const rpi_cost_table *table, const rt_part
     return is_trusted(&table->kinds[part->kind]) ? &table->kinds[part->kind] : &table->all;
 }
 
+static int class_of(const rt_part *part)
+{
+    return part->rows > FEW_ROWS;
+}
+
 // The factor of the part's layer; NULL for parts that read no matrix of one.
 static const float *layer_of(const rpi_cost_table *table, const rt_part *part)
 {
     bool has_matrix = part->kind == RT_PART_QKV || part->kind == RT_PART_ATTENTION_OUT || part->kind == RT_PART_FEED_FORWARD_UP ||
                       part->kind == RT_PART_FEED_FORWARD_DOWN;
     return has_matrix && part->layer >= 0
-               ? &table->layers[part->rows > FEW_ROWS][part->kind][part->layer % RPI_COST_LAYERS] : NULL;
+               ? &table->layers[class_of(part)][part->kind][part->layer % RPI_COST_LAYERS] : NULL;
+}
+
+// What the cells say, at the machine's usual speed.
+static double usual_cost(const rpi_cost_table *table, const rt_part *part)
+{
+    const float *layer = layer_of(table, part);
+    return base_cost(part) * (double)find_cell(table, part)->scale * (layer != NULL ? (double)*layer : 1.0);
 }
 
 double rpi_cost_expect(const rpi_cost_table *table, const rt_part *part)
 {
-    const float *layer = layer_of(table, part);
-    return base_cost(part) * (double)find_cell(table, part)->scale * (layer != NULL ? (double)*layer : 1.0);
+    return usual_cost(table, part) * (double)table->paces[class_of(part)].factor;
 }
 
 uint32_t rpi_cost_callback(void *table, const rt_part *part)
@@ -215,6 +235,36 @@ static void learn_layer(float *layer, const rpi_cost_cell *cell, const rt_part *
     *layer = (float)RPI_MIN(RPI_MAX(factor, LAYER_LEAST), LAYER_MOST);
 }
 
+static double weighted_median(const float *values, const float *weights, int count)
+{
+    int order[RPI_COST_RECENT];
+    double all = 0, below = 0;
+    for (int i = 0; i < count; i++) {
+        int at = i;
+        for (; at > 0 && values[order[at - 1]] > values[i]; at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+        all += (double)weights[i];
+    }
+    for (int i = 0; i < count; i++) {
+        below += (double)weights[order[i]];
+        if (2 * below >= all)
+            return (double)values[order[i]];
+    }
+    return 1.0;
+}
+
+static void learn_pace(rpi_cost_pace *pace, double usual_ns, double measured_ns)
+{
+    uint32_t at = pace->count % RPI_COST_RECENT;
+    pace->ratios[at] = (float)RPI_MIN(RPI_MAX(measured_ns / usual_ns, 1.0 / PACE_MOST), PACE_MOST);
+    pace->expected_ns[at] = (float)usual_ns;
+    pace->count = pace->count + 1 < 2 * RPI_COST_RECENT ? pace->count + 1 : RPI_COST_RECENT + (pace->count + 1) % RPI_COST_RECENT;
+    int count = (int)RPI_MIN(pace->count, RPI_COST_RECENT);
+    double now = weighted_median(pace->ratios, pace->expected_ns, count);
+    pace->factor += (float)((now - (double)pace->factor) * usual_ns / (usual_ns + PACE_NS));
+}
+
 void rpi_cost_learn(rpi_cost_table *table, const rt_part *part)
 {
     if (part->measured_ns == 0 || (unsigned)part->kind >= RT_PART_KIND_COUNT)
@@ -223,7 +273,11 @@ void rpi_cost_learn(rpi_cost_table *table, const rt_part *part)
     rpi_cost_cell *cell = (rpi_cost_cell *)cell_at(table, part->kind, rpi_cost_row_bucket(part->rows), rpi_cost_context_bucket(part));
     float *layer = (float *)layer_of(table, part);
     double ratio = part->measured_ns / base_cost(part) / (layer != NULL ? (double)*layer : 1.0);
-    if (learn_cell(cell, ratio, start) && layer != NULL && cell->samples >= LAYER_SAMPLES)
+    double usual_ns = usual_cost(table, part);
+    bool is_known = cell->samples >= SAMPLES_TO_TRUST, is_believed = learn_cell(cell, ratio, start);
+    if (is_believed && is_known)
+        learn_pace(&table->paces[class_of(part)], usual_ns, part->measured_ns);
+    if (is_believed && layer != NULL && cell->samples >= LAYER_SAMPLES)
         learn_layer(layer, cell, part, ratio / start);
     learn_cell(&table->kinds[part->kind], ratio, table->all.scale);
     learn_cell(&table->all, ratio, 1.0);

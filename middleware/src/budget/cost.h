@@ -40,6 +40,15 @@ typedef struct rpi_cost_cell {
     uint16_t outliers; // in a row
 } rpi_cost_cell;
 
+// The machine's own speed just now, beside what the cells know: others on the same memory, a clock that falls. Measured to expected
+// of the last pieces of a class, each with what it was expected to take.
+enum { RPI_COST_RECENT = 8 };
+typedef struct rpi_cost_pace {
+    float factor; // that expectations are multiplied by
+    float ratios[RPI_COST_RECENT], expected_ns[RPI_COST_RECENT];
+    uint32_t count; // of pieces ever
+} rpi_cost_pace;
+
 // By how much more than expected so many of a hundred pieces stay below: a quantile, learned a step at a time.
 typedef struct rpi_cost_slack {
     float share;
@@ -59,6 +68,7 @@ typedef struct rpi_cost_table {
     rpi_cost_cell kinds[RT_PART_KIND_COUNT]; // over all cells of a kind: the prior of a cell that has not been seen
     rpi_cost_cell all;
     float layers[RPI_COST_CLASSES][RT_PART_KIND_COUNT][RPI_COST_LAYERS]; // of a layer to its cell, where matrices are read
+    rpi_cost_pace paces[RPI_COST_CLASSES];
     rpi_cost_slack slices[RPI_COST_SIZES]; // by what they were expected to take
     rpi_chore_cell chores[RPI_CHORE_COUNT];
     float sureness; // share of pieces that must stay below their planned cost

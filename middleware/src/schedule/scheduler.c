@@ -286,8 +286,9 @@ static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elap
     for (int32_t i = 0; i < slice->part_count; i++) {
         expected += rpi_cost_expect(cost, &slice->parts[i]);
         measured += slice->parts[i].measured_ns;
-        rpi_cost_learn(cost, &slice->parts[i]);
     }
+    for (int32_t i = 0; i < slice->part_count; i++)
+        rpi_cost_learn(cost, &slice->parts[i]);
     rpi_cost_learn_slice(cost, expected, measured);
     if ((double)elapsed_ns > measured && measured > 0)
         rpi_chore_learn(cost, RPI_CHORE_SLICE, 0, (double)elapsed_ns - measured);

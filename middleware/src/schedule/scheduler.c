@@ -293,7 +293,7 @@ static void learn_slice(run *r, rpi_pass *pass, uint64_t begin_ns, uint64_t elap
     if ((double)elapsed_ns > measured && measured > 0)
         rpi_chore_learn(cost, RPI_CHORE_SLICE, 0, (double)elapsed_ns - measured);
     trace_slice(r, pass, begin_ns, elapsed_ns, expected);
-    count_slice(&world->scheduler, &world->stats, expected, measured);
+    count_slice(world->scheduler, &world->stats, expected, measured);
 }
 
 // What was queued on a GPU: true when it is finished and more may be queued.

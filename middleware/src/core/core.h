@@ -1,5 +1,5 @@
-// core/core.h - what stands behind rp_world, as far as every room may touch it: what it was made of, its clock and lock, its events,
-// its counters. What single rooms keep in it is known here by name only.
+// core/core.h - what stands behind rp_world: what every room may touch - what it was made of, clock, lock, events, counters -
+// and, by name only, what single rooms keep in it.
 // SPDX-License-Identifier: MIT
 #ifndef RPI_CORE_H
 #define RPI_CORE_H
@@ -25,7 +25,7 @@ typedef struct rpi_events {
     rpi_buffer text;
 } rpi_events;
 
-// RP_MODE_BACKGROUND only: one thread of the game's and the world's own take turns.
+// RP_MODE_BACKGROUND only: the game's thread and the world's own take turns.
 typedef struct rpi_lock {
     pthread_mutex_t mutex;
     atomic_int waiting; // calls that wait for it
@@ -63,20 +63,20 @@ struct rp_world {
     bool stop;        // whatever runs ends after its piece
     rpi_lock lock;
 
-    // What the rooms above keep here. Only they look inside; world/world.c makes it all.
-    struct rpi_tool *tools;
+    // What the rooms above keep in a world. Whoever looks inside includes their headers; world/world.c makes it all.
+    struct rpi_tool *tools; // tool/
     size_t tool_count, tool_capacity;
     struct rpi_grammar_cache *grammars;
-    struct rpi_character *characters; // def.max_characters
-    struct rpi_turn *turns;
+    struct rpi_character *characters; // character/; def.max_characters of them
+    struct rpi_turn *turns; // turn/
     int32_t turn_capacity, turns_alive; // alive: not recycled
     uint32_t free_turn;                 // where the search for a free one starts
     struct rpi_slot *slots;
     int32_t slot_count;
     struct rpi_call_style *call_style;
-    uint32_t call_counter;
-    struct rpi_scheduler *scheduler;
-    struct rpi_pacer *pacer;
+    uint32_t call_counter;           // call/
+    struct rpi_scheduler *scheduler; // schedule/
+    struct rpi_pacer *pacer;         // world/
     struct rpi_background *background;
 };
 

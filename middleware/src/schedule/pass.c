@@ -308,7 +308,7 @@ static bool may_start(rp_world *world, const candidate *best, uint64_t now_ns)
         const rpi_pass *pass = &world->scheduler->passes[p];
         int32_t rank = pass->pass != NULL ? rpi_pass_rank(world, pass, now_ns) : INT32_MAX;
         under_way += pass->pass != NULL;
-        bool is_beside = rank == 0 && best->rank > 0 && rpi_scheduler_relieves(world);
+        bool is_beside = rank == 0 && best->rank > 0 && rpi_relief_is_due(world);
         if (rank <= best->rank && !is_beside)
             return false;
     }

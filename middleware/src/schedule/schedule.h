@@ -36,7 +36,7 @@ typedef struct rpi_scheduler {
     bool queues;      // slices run on a device beside this thread: one at a time, as large as the budget
     double credit_ns; // budget that was left because the next piece did not fit
     double expected_ns, measured_ns; // of this update's slices
-    double debt_ns;   // what turns in focus owe to all others, see relief in scheduler.c
+    double debt_ns;   // what turns in focus owe to all others, see relief.c
     rpi_reserve reserve;
 } rpi_scheduler;
 
@@ -57,8 +57,11 @@ bool rpi_scheduler_has_work(const rp_world *world);
 int32_t rpi_turn_rank(const rp_world *world, const rpi_turn *turn, uint64_t now_ns);
 // And once it is served: no age makes others as urgent as a turn in focus, whose rank is 0.
 int32_t rpi_turn_urgency(const rp_world *world, const rpi_turn *turn, uint64_t now_ns);
+
 // Whether it is the others' turn for a moment although somebody is in focus.
-bool rpi_scheduler_relieves(const rp_world *world);
+bool rpi_relief_is_due(const rp_world *world);
+// A slice of a pass of this rank has taken so long.
+void rpi_relief_settle(rpi_scheduler *scheduler, int32_t pass_rank, uint64_t elapsed_ns);
 
 // Moves waiting turns into free slots, drops the stale ones, follows the level of detail.
 void rpi_queue_update(rp_world *world, uint64_t now_ns);

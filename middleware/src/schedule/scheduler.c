@@ -17,10 +17,6 @@ static const double LEAST_SLICE_NS = 6e3; // below, beginning a slice takes as l
 static const uint32_t MOST_CUT_US = 2000;
 enum { PARTS_A_SLICE = 16 };
 
-// Of the time that turns in focus take this share goes to all others, a slice at a time: a focus that never ends must not
-// silence everybody else. Little enough not to be noticed.
-static const double RELIEF_SHARE = 0.03, RELIEF_NS = 200e3, MOST_DEBT_NS = 400e3;
-
 typedef struct run {
     rp_world *world;
     uint64_t deadline_ns;
@@ -58,11 +54,6 @@ void rpi_scheduler_destroy(rp_world *world)
     rpi_release(&world->host, scheduler->candidates, (size_t)world->slot_count * rpi_pass_candidate_bytes());
     scheduler->rows = NULL;
     scheduler->candidates = NULL;
-}
-
-bool rpi_scheduler_relieves(const rp_world *world)
-{
-    return world->scheduler->debt_ns >= RELIEF_NS;
 }
 
 static double remaining_ns(const run *r)
@@ -137,7 +128,7 @@ static rpi_slot *find_chore(run *r, rpi_chore *chore, double *amount)
     uint64_t now = rpi_world_now(world);
     int32_t pass_rank = INT32_MAX, best_rank = INT32_MAX;
     for (int p = 0; p < RPI_PASSES; p++)
-        if (world->scheduler->passes[p].pass != NULL && !rpi_scheduler_relieves(world))
+        if (world->scheduler->passes[p].pass != NULL && !rpi_relief_is_due(world))
             pass_rank = RPI_MIN(pass_rank, rpi_pass_rank(world, &world->scheduler->passes[p], now));
     rpi_slot *best = NULL;
     for (int32_t i = 0; i < world->slot_count; i++) {
@@ -221,15 +212,9 @@ static rpi_pass *find_pass(rp_world *world, int32_t *pass_rank)
             other_rank = rank;
         }
     }
-    bool relieves = best_rank == 0 && other != NULL && rpi_scheduler_relieves(world);
+    bool relieves = best_rank == 0 && other != NULL && rpi_relief_is_due(world);
     *pass_rank = relieves ? other_rank : best_rank;
     return relieves ? other : best;
-}
-
-static void settle_debt(rpi_scheduler *scheduler, int32_t pass_rank, uint64_t elapsed_ns)
-{
-    double change = pass_rank == 0 ? RELIEF_SHARE * (double)elapsed_ns : -(double)elapsed_ns;
-    scheduler->debt_ns = RPI_MIN(RPI_MAX(scheduler->debt_ns + change, 0.0), MOST_DEBT_NS);
 }
 
 static void trace_slice(const run *r, const rpi_pass *pass, uint64_t begin_ns, uint64_t elapsed_ns, double expected_ns)
@@ -369,7 +354,7 @@ static bool run_slice(run *r)
     }
     pass->queued = true;
     uint64_t elapsed = rpi_world_now(world) - begin;
-    settle_debt(world->scheduler, rank, elapsed);
+    rpi_relief_settle(world->scheduler, rank, elapsed);
     bool idle = true;
     if (rt_pass_poll(pass->pass, &pass->slice, &idle) == RT_OK && idle) {
         pass->queued = false;

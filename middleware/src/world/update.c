@@ -6,26 +6,6 @@
 #include "schedule/schedule.h"
 #include "world/world.h"
 
-void rpi_world_account(rp_world *world, uint64_t begin_ns, uint32_t budget_us, uint64_t allocations, bool worked)
-{
-    uint64_t used_ns = rpi_world_now(world) - begin_ns;
-    world->stats.updates++;
-    if (worked)
-        rpi_trace_add(world, RPI_TRACE_UPDATE, begin_ns, begin_ns + used_ns, (int32_t)budget_us, 0, 0);
-    world->stats.allocations_in_update += atomic_load(&world->meter.allocations) - allocations;
-    if (!worked)
-        return;
-    world->stats.used_us += used_ns / 1000;
-    world->pacer->used_us += (uint32_t)RPI_MIN(used_ns / 1000, (uint64_t)1000000000);
-    if (budget_us == RP_BUDGET_UNLIMITED)
-        return;
-    world->stats.budget_us += budget_us;
-    if (world->scheduler->refused) // else it ended because there was nothing left to do
-        rpi_reserve_learn(&world->scheduler->reserve, used_ns, (uint64_t)budget_us * 1000);
-    double over_us = (double)used_ns / 1000.0 - budget_us;
-    rpi_histogram_add(&world->stats.overshoot, RPI_MAX(over_us, 0.0));
-}
-
 rt_result rp_world_update(rp_world *world, uint32_t budget_us)
 {
     if (world == NULL)

@@ -1,12 +1,19 @@
--- Fails when an include breaks  demo -> bindings -> middleware -> runtime  or reaches behind a public header.
+-- Fails when an include breaks  demo -> bindings -> middleware -> runtime,  reaches behind a public header, or, inside a layer
+-- whose rooms stand on floors, reaches up from one room into another above it.
 --   lua5.4 tests/layering.lua              check the tree (run at its root)
 --   lua5.4 tests/layering.lua --self-test  check the checker
 -- SPDX-License-Identifier: MIT
 
--- `private` are the roots of a layer's own include paths, `public` the folder that others may include from.
+-- `private` are the roots of a layer's own include paths, `public` the folder that others may include from. `rooms` are the
+-- folders of the first of these roots from the ground up: each knows those before it. docs/architecture.md has what they are for.
 local layers = {
     runtime = { private = { "runtime/src" }, public = "runtime/include", sees = {} },
-    middleware = { private = { "middleware/src" }, public = "middleware/include", sees = { "runtime" } },
+    middleware = {
+        private = { "middleware/src" }, public = "middleware/include", sees = { "runtime" },
+        rooms = {
+            "common", "budget", "prompt", "core", "tool", "character", "turn", "call", "serve", "schedule", "world", "trace",
+        },
+    },
     ["bindings/lua"] = {
         private = { "bindings/lua/src", "bindings/lua" }, public = "bindings/lua/include",
         sees = { "middleware", "runtime" },
@@ -69,6 +76,34 @@ local function is_public(file, name)
     return public ~= nil and starts_with(file, public .. "/")
 end
 
+-- The room that a file lies in, and the floor that it is on; nil where its layer has no rooms, or it lies in none.
+local function room_of(file, name)
+    local rooms, root = layers[name].rooms, layers[name].private[1] .. "/"
+    local room = rooms and starts_with(file, root) and file:sub(#root + 1):match("^([^/]+)/")
+    if not room then
+        return nil
+    end
+    for floor, other in ipairs(rooms) do
+        if other == room then
+            return room, floor
+        end
+    end
+    return room, nil
+end
+
+-- What is wrong with an include within one layer, or nil.
+local function fault_of_floors(file, target, name)
+    local room, floor = room_of(file, name)
+    local other, other_floor = room_of(target, name)
+    if room and not floor then
+        return "the room " .. room .. "/ of " .. name .. " has no floor: say in tests/layering.lua which"
+    end
+    if room and other and other_floor and other_floor > floor then
+        return room .. "/ must not know " .. other .. "/, which stands above it"
+    end
+    return nil
+end
+
 -- The file that `header`, included by `file`, means: beside it, in its own layer, in any public folder, anywhere.
 local function resolve(files, file, name, header)
     local places = { file:match("^(.*)/[^/]*$") }
@@ -112,7 +147,7 @@ local function fault(files, file, name, header, quoted)
         if is_public(file, name) and not is_public(target, name) then
             return "a public header includes the private " .. target
         end
-        return nil
+        return fault_of_floors(file, target, name)
     end
     if not contains(layers[name].sees, owner) then
         return name .. " must not include from " .. owner
@@ -152,7 +187,9 @@ local function self_test()
         ["runtime/src/base/memory.c"] = '#include "base/base.h"\n#include "rt/base.h"',
         ["middleware/include/repartee/world.h"] = '#include "rt/base.h"',
         ["middleware/src/core/core.h"] = '#include "repartee/world.h"',
-        ["middleware/src/world/world.c"] = '#include "core/core.h"\n#include <sqlite3.h>',
+        ["middleware/src/turn/turn.h"] = '#include "core/core.h"',
+        ["middleware/src/turn/turn.c"] = '#include "turn/turn.h"',
+        ["middleware/src/world/world.c"] = '#include "core/core.h"\n#include "turn/turn.h"\n#include <sqlite3.h>',
         ["bindings/lua/include/repartee_lua.h"] = '#include "repartee/world.h"',
         ["bindings/lua/src/host.h"] = "#include <lua.h>",
         ["bindings/lua/src/host.c"] = '#include "host.h"\n#include "repartee_lua.h"',
@@ -168,6 +205,9 @@ local function self_test()
         { "middleware/src/tool/script.c", "#include <lua.h>", "must not know Lua" },
         { "middleware/src/tool/host.c", '#include "repartee_lua.h"', "must not include from bindings/lua" },
         { "middleware/include/repartee/leak.h", '#include "core/core.h"', "a public header includes the private" },
+        { "middleware/src/core/up.c", '#include "turn/turn.h"', "core/ must not know turn/" },
+        { "middleware/src/core/beside.c", '#include "../turn/turn.h"', "core/ must not know turn/" },
+        { "middleware/src/attic/new.c", '#include "core/core.h"', "the room attic/ of middleware has no floor" },
         { "bindings/lua/src/peek.c", '#include "core/core.h"', "is private to middleware" },
         { "bindings/cli/peek.c", '#include "host.h"', "is private to bindings/lua" },
         { "bindings/cli/window.c", "#include <SDL2/SDL.h>", "must not know SDL" },

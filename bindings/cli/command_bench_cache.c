@@ -111,7 +111,7 @@ static int report(const cache_bench *b, const timings *t)
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         json_object_set_new(out, figures[i].key, json_figure(figures[i].value));
     if (b->json)
-        return print_json(out) ? EXIT_DONE : failure("bench cache", "cannot write to stdout");
+        return print_answer("bench cache", out);
     const char *key;
     json_object_foreach(out, key, value) printf("%-22s %.6g\n", key, json_number_value(value));
     json_decref(out);

@@ -137,7 +137,7 @@ static int measure(model_bench *b)
     json_object_set_new(out, "packed_bytes", json_integer((json_int_t)info.packed_bytes));
     json_object_set_new(out, "bytes_per_token", json_integer((json_int_t)info.bytes_per_token));
     if (b->json)
-        return print_json(out) ? EXIT_DONE : failure("bench model", "cannot write to stdout");
+        return print_answer("bench model", out);
     json_decref(out);
     return EXIT_DONE;
 }

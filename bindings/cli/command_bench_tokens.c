@@ -105,7 +105,7 @@ static int run(const rt_tokenizer *tokenizer, const char *text, size_t size, int
                   "decode_tokens_per_second", json_figure((double)normal.tokens / normal.decode_seconds),
                   "one_character_time_ratio", json_figure(worst / normal.seconds));
     if (as_json)
-        return print_json(out) ? EXIT_DONE : failure("bench tokens", "cannot write to stdout");
+        return print_answer("bench tokens", out);
     const char *key;
     json_t *value;
     json_object_foreach(out, key, value) printf("%-30s %.6g\n", key, json_number_value(value));
@@ -172,13 +172,12 @@ static char *make_text(const char *path, size_t *size)
 
 int command_bench_tokens(int argc, char **argv)
 {
-    const char *model = NULL, *tokenizer = NULL, *text_path = NULL;
+    tokenizer_options source = {0};
+    const char *text_path = NULL;
     int64_t runs = 5;
     bool as_json = false;
     const option options[] = {
-        {"model", OPTION_TEXT, &model, "FILE", "a model file or folder whose tokenizer is used", 0, 0},
-        {"tokenizer", OPTION_TEXT, &tokenizer, "FILE", "tekken.json, tokenizer.json, a SentencePiece .model, a .gguf",
-         0, 0},
+        TOKENIZER_OPTIONS(source),
         {"text", OPTION_TEXT, &text_path, "FILE", "what is encoded; without it: a megabyte of English words", 0, 0},
         {"runs", OPTION_INTEGER, &runs, "N", "the fastest of these counts, default 5", 1, 1000},
         {"json", OPTION_FLAG, &as_json, "", "one JSON object", 0, 0},
@@ -198,7 +197,7 @@ int command_bench_tokens(int argc, char **argv)
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;
     rt_tokenizer *opened;
-    exit_code = open_tokenizer("bench tokens", model, tokenizer, &opened);
+    exit_code = open_tokenizer("bench tokens", &source, &opened);
     if (exit_code != EXIT_DONE)
         return exit_code;
     size_t size;

@@ -170,7 +170,7 @@ static bool serve_record(caller *c, const json_t *record, char problem[256])
 }
 
 // One line of the answer; false where it cannot be written.
-static bool print_answer(const json_t *id, const char *problem, const char *calls)
+static bool print_calls(const json_t *id, const char *problem, const char *calls)
 {
     char *text = id ? json_dumps(id, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
     json_t *error = problem[0] ? json_string(problem) : NULL;
@@ -205,7 +205,7 @@ static int serve_line(caller *c, const char *line, size_t length, long number)
         exit_code = failure("call", "line %ld: %s", number, problem);
     if (c->calls)
         fclose(c->calls);
-    if (!print_answer(json_object_get(record, "id"), problem, calls ? calls : ""))
+    if (!print_calls(json_object_get(record, "id"), problem, calls ? calls : ""))
         exit_code = failure("call", "cannot write to stdout");
     json_decref(record);
     free(calls);

@@ -205,7 +205,7 @@ static int say(chat *c, const char *text, size_t size)
     c->turn = json_pack("{s:s, s:o, s:[], s:[]}", "character", c->name, "player", json_stringn(text, size), "emotions",
                         "calls");
     if (!c->turn)
-        return failure("chat", "the line is not UTF-8, or there is no memory for it");
+        return failure("chat", "the line is not UTF-8 text");
     json_array_append_new(c->transcript, c->turn);
     rp_turn_id turn;
     if (rp_character_say(c->world, c->id, &(rp_say){.text = text, .text_size = size, .priority = RP_PRIORITY_FOCUS},
@@ -299,12 +299,14 @@ int command_chat(int argc, char **argv)
         return exit_code;
     if (c.script && c.max_tokens > 0)
         return usage_error("chat", "--max-tokens is for the built-in character: a script sets its own");
+    if (c.game_file && !c.script)
+        return usage_error("chat", "--game answers a script's calls: it needs --script");
     c.transcript = json_array();
     exit_code = prepare(&c);
     if (exit_code == EXIT_DONE)
         exit_code = talk(&c);
-    if (c.json && exit_code == EXIT_DONE && !print_json(json_pack("{s:O}", "turns", c.transcript)))
-        exit_code = failure("chat", "cannot write to stdout");
+    if (c.json && exit_code == EXIT_DONE)
+        exit_code = print_answer("chat", json_pack("{s:O}", "turns", c.transcript));
     release(&c);
     return exit_code;
 }

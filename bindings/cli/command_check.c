@@ -25,7 +25,8 @@ static int check_file(const char *path, rt_vocabulary *vocabulary)
     } else {
         rp_lua_stats stats;
         rp_lua_get_stats(lua, &stats);
-        printf("%s: %d characters, %d tools\n", path, (int)stats.characters, (int)stats.tools);
+        printf("%s: %d character%s, %d tool%s\n", path, (int)stats.characters, stats.characters == 1 ? "" : "s",
+               (int)stats.tools, stats.tools == 1 ? "" : "s");
     }
     rp_lua_destroy(lua);
     return exit_code;
@@ -34,10 +35,10 @@ static int check_file(const char *path, rt_vocabulary *vocabulary)
 int command_check(int argc, char **argv)
 {
     const char *files[MAX_FILES];
-    const char *model = NULL, *tokenizer = NULL;
+    tokenizer_options source = {0};
     const option options[] = {
-        {"model", OPTION_TEXT, &model, "FILE", "compile every schema over this model's vocabulary as well", 0, 0},
-        {"tokenizer", OPTION_TEXT, &tokenizer, "FILE", "the same with a tokenizer file", 0, 0},
+        {"model", OPTION_TEXT, &source.model, "FILE", "compile every schema over this model's vocabulary as well", 0, 0},
+        {"tokenizer", OPTION_TEXT, &source.file, "FILE", "the same with a tokenizer file", 0, 0},
     };
     command_line line = {
         "check",
@@ -53,9 +54,9 @@ int command_check(int argc, char **argv)
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;
     rt_vocabulary *vocabulary = NULL;
-    if (model || tokenizer) {
+    if (source.model || source.file) {
         rt_tokenizer *opened;
-        exit_code = open_tokenizer("check", model, tokenizer, &opened);
+        exit_code = open_tokenizer("check", &source, &opened);
         if (exit_code != EXIT_DONE)
             return exit_code;
         rt_host host = cli_host();

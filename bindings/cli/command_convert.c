@@ -41,7 +41,7 @@ static int finish(const char *command, rt_result result, progress *p, const char
         return EXIT_DONE;
     }
     json_t *out = json_pack("{s:s, s:I, s:o}", "file", path, "bytes", (json_int_t)p->bytes, "tensors", p->tensors);
-    return print_json(out) ? EXIT_DONE : failure(command, "cannot write to stdout");
+    return print_answer(command, out);
 }
 
 int command_quantize(int argc, char **argv)

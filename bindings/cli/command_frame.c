@@ -36,11 +36,9 @@ typedef struct figures {
 // Reads the first column, milliseconds; a head line is fine. NULL: the problem is on stderr.
 static double *read_trace(const char *path, size_t *count)
 {
-    FILE *file = fopen(path, "r");
-    if (!file) {
-        failure("frame", "%s: cannot be read", path);
+    FILE *file = open_input("frame", path);
+    if (!file)
         return NULL;
-    }
     samples times = {0};
     char *line = NULL;
     size_t capacity = 0;

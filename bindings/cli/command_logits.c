@@ -43,7 +43,7 @@ static int evaluate(const logits_options *o, rt_context *context, const rt_token
         if (rt_context_evaluate(context, rows, (int32_t)now, wanted ? logits : NULL) != RT_OK)
             exit_code = failure("logits", NULL);
         else if (wanted && !npy_write(writer, logits, wanted))
-            exit_code = failure("logits", "%s: cannot be written", o->out);
+            exit_code = EXIT_FAILED; // npy_end says so
     }
     free(logits);
     free(rows);
@@ -62,7 +62,7 @@ static int report(const measured *m, const rt_model_info *info, size_t count)
                             "resident_before_context", json_figure(m->resident_before), "resident_growth",
                             json_figure(m->resident_after - m->resident_before), "seconds", json_figure(m->seconds),
                             "tokens_per_second", json_figure((double)count / m->seconds));
-    return print_json(out) ? EXIT_DONE : failure("logits", "cannot write to stdout");
+    return print_answer("logits", out);
 }
 
 static int run(const logits_options *o, rt_model *model, const rt_token *ids, size_t count)
@@ -85,15 +85,15 @@ static int run(const logits_options *o, rt_model *model, const rt_token *ids, si
         return failure("logits", NULL);
     npy_writer writer;
     int exit_code;
-    if (!npy_begin(&writer, o->out, o->all ? count : 1, (uint64_t)info.vocab_size)) {
-        exit_code = failure("logits", "%s: cannot be written", o->out);
+    if (!npy_begin(&writer, "logits", o->out, o->all ? count : 1, (uint64_t)info.vocab_size)) {
+        exit_code = EXIT_FAILED;
     } else {
         uint64_t start = clock_ns();
         exit_code = evaluate(o, context, ids, count, (uint64_t)info.vocab_size, &writer);
         m.seconds = (double)(clock_ns() - start) * 1e-9;
         m.resident_after = process_bytes("RssAnon");
-        if (!npy_end(&writer) && exit_code == EXIT_DONE)
-            exit_code = failure("logits", "%s: cannot be written", o->out);
+        if (!npy_end(&writer))
+            exit_code = EXIT_FAILED;
     }
     rt_context_destroy(context);
     return exit_code == EXIT_DONE && o->json ? report(&m, &info, count) : exit_code;

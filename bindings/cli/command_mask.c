@@ -384,14 +384,14 @@ static summary summarise(figures *f)
 
 static bool write_times(const mask_run *run, const char *path)
 {
-    FILE *file = fopen(path, "wb");
+    FILE *file = open_output("mask", path);
     if (!file)
         return false;
     for (size_t i = 0; i < run->compile.count; i++)
         fprintf(file, "compile %u\n", (unsigned)run->compile.ns[i]);
     for (size_t i = 0; i < run->mask.count; i++)
         fprintf(file, "mask %u\n", (unsigned)run->mask.ns[i]);
-    return fclose(file) == 0;
+    return close_output("mask", path, file);
 }
 
 static json_t *summary_json(summary s)
@@ -425,14 +425,68 @@ static bool report(mask_run *run, bool as_json)
     return fflush(stdout) == 0;
 }
 
+// Steps every line of the file of tests.
+static int step_file(mask_run *run, const char *path, FILE *file)
+{
+    char *text = NULL;
+    size_t capacity = 0;
+    long number = 0;
+    int exit_code = EXIT_DONE;
+    json_error_t error;
+    while (exit_code == EXIT_DONE && getline(&text, &capacity, file) > 0) {
+        number++;
+        json_t *record = json_loads(text, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+        // A key with U+0000 is JSON, though the library has no room for it.
+        bool valid = json_is_object(record) || (!record && json_error_code(&error) == json_error_null_byte_in_key);
+        const char *line = skip_space(text);
+        if (!valid || *line != '{')
+            exit_code = failure("mask", "%s: line %ld: not a JSON object: %s", path, number, error.text);
+        else if (!member(line, "schema"))
+            exit_code = failure("mask", "%s: line %ld: it has no \"schema\"", path, number);
+        else
+            step_line(run, line);
+        json_decref(record);
+    }
+    free(text);
+    if (exit_code == EXIT_DONE && number == 0)
+        exit_code = failure("mask", "%s: it has no lines", path);
+    return exit_code;
+}
+
+static int run_tests(mask_run *run, const char *tests, const char *each, const char *times, bool as_json)
+{
+    FILE *file = open_input("mask", tests);
+    if (!file)
+        return EXIT_FAILED;
+    run->each = each ? open_output("mask", each) : NULL;
+    run->words = calloc((size_t)rt_tokenizer_vocab_size(run->tokenizer) / 32 + 1, sizeof *run->words);
+    int exit_code = each && !run->each ? EXIT_FAILED : EXIT_DONE;
+    if (exit_code == EXIT_DONE && !run->words)
+        exit_code = failure("mask", "no memory for a mask");
+    if (exit_code == EXIT_DONE && rt_vocabulary_create(run->tokenizer, NULL, &run->vocabulary) != RT_OK)
+        exit_code = failure("mask", NULL);
+    if (exit_code == EXIT_DONE)
+        exit_code = step_file(run, tests, file);
+    fclose(file);
+    if (!close_output("mask", each, run->each) || (exit_code == EXIT_DONE && times && !write_times(run, times)))
+        exit_code = EXIT_FAILED;
+    if (exit_code == EXIT_DONE && !report(run, as_json))
+        exit_code = failure("mask", "cannot write to stdout");
+    free(run->words);
+    free(run->mask.ns);
+    free(run->compile.ns);
+    rt_vocabulary_release(run->vocabulary);
+    return exit_code;
+}
+
 int command_mask(int argc, char **argv)
 {
-    const char *model = NULL, *tokenizer = NULL, *tests = NULL, *each = NULL, *times = NULL, *spacing = "spaced", *order = "any";
+    tokenizer_options source = {0};
+    const char *tests = NULL, *each = NULL, *times = NULL, *spacing = "spaced", *order = "any";
     bool as_json = false, cpu_time = false;
     int64_t verify = 0, budget = 0;
     option options[] = {
-        {"model", OPTION_TEXT, &model, "FILE", "take the tokenizer of this model", 0, 0},
-        {"tokenizer", OPTION_TEXT, &tokenizer, "FILE", "tekken.json, tokenizer.json, tokenizer.model or a folder", 0, 0},
+        TOKENIZER_OPTIONS(source),
         {"tests", OPTION_TEXT, &tests, "FILE", "JSON lines {\"id\", \"schema\", \"tests\": [{\"valid\", \"data\"}]}", 0, 0},
         {"each", OPTION_TEXT, &each, "FILE", "write what came of each schema, one JSON object a line", 0, 0},
         {"times", OPTION_TEXT, &times, "FILE", "write every time in nanoseconds: lines \"compile N\" and \"mask N\"", 0, 0},
@@ -456,47 +510,10 @@ int command_mask(int argc, char **argv)
         return usage_error("mask", "--tests is needed");
     mask_run run = {.any_order = order[0] == 'a', .verify = (int)verify, .cpu_time = cpu_time, .budget_us = (uint32_t)budget};
     run.spacing = spacing[0] == 's' ? RT_JSON_SPACED : spacing[0] == 'c' ? RT_JSON_COMPACT : RT_JSON_FLEXIBLE;
-    exit_code = open_tokenizer("mask", model, tokenizer, &run.tokenizer);
+    exit_code = open_tokenizer("mask", &source, &run.tokenizer);
     if (exit_code != EXIT_DONE)
         return exit_code;
-    FILE *file = fopen(tests, "rb");
-    if (each)
-        run.each = fopen(each, "wb");
-    if (!file || (each && !run.each)) {
-        exit_code = failure("mask", "%s: cannot be opened", file ? each : tests);
-    } else if (rt_vocabulary_create(run.tokenizer, NULL, &run.vocabulary) != RT_OK) {
-        exit_code = failure("mask", NULL);
-    } else {
-        run.words = calloc((size_t)rt_tokenizer_vocab_size(run.tokenizer) / 32 + 1, sizeof *run.words);
-        char *text = NULL;
-        size_t capacity = 0;
-        long number = 0;
-        json_error_t error;
-        while (run.words && exit_code == EXIT_DONE && getline(&text, &capacity, file) > 0) {
-            number++;
-            json_t *record = json_loads(text, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
-            // A key with U+0000 is JSON, though the library has no room for it.
-            bool valid = json_is_object(record) || (!record && json_error_code(&error) == json_error_null_byte_in_key);
-            if (valid && *skip_space(text) == '{')
-                step_line(&run, skip_space(text));
-            else
-                exit_code = failure("mask", "%s: line %ld: not a JSON object: %s", tests, number, error.text);
-            json_decref(record);
-        }
-        free(text);
-        if (exit_code == EXIT_DONE && times && !write_times(&run, times))
-            exit_code = failure("mask", "%s: cannot be written", times);
-        if (exit_code == EXIT_DONE && !report(&run, as_json))
-            exit_code = failure("mask", "cannot write to stdout");
-    }
-    if (file)
-        fclose(file);
-    if (run.each)
-        fclose(run.each);
-    free(run.words);
-    free(run.mask.ns);
-    free(run.compile.ns);
-    rt_vocabulary_release(run.vocabulary);
+    exit_code = run_tests(&run, tests, each, times, as_json);
     rt_tokenizer_close(run.tokenizer);
     return exit_code;
 }

@@ -14,6 +14,9 @@ static int render(const rp_format *format, const rt_tokenizer *tokenizer, const 
     conversation c;
     if (!conversation_read(json, &c, problem))
         return failure("prompt", "conversation %ld: %s", number, problem);
+    if (c.tools && format->tools_place == RP_TOOLS_NOWHERE)
+        fprintf(stderr, "repartee prompt: conversation %ld: the format %s has no place for tools: they are left out\n", number,
+                format->name);
     rp_prompt prompt;
     rt_result result = rp_prompt_render(format, tokenizer, NULL, c.messages, c.count, c.tools, open_reply, &prompt);
     conversation_free(&c);
@@ -22,10 +25,10 @@ static int render(const rp_format *format, const rt_tokenizer *tokenizer, const 
     json_t *ids = json_array();
     for (size_t i = 0; i < prompt.count; i++)
         json_array_append_new(ids, json_integer(prompt.ids[i]));
-    json_t *answer = json_pack("{s:o, s:o, s:s}", "text", json_stringn(prompt.text, prompt.text_size), "ids", ids,
-                               "format", format->name);
+    json_t *out = json_pack("{s:o, s:o, s:s}", "text", json_stringn(prompt.text, prompt.text_size), "ids", ids,
+                            "format", format->name);
     rp_prompt_free(&prompt);
-    return print_json(answer) ? EXIT_DONE : failure("prompt", "cannot write to stdout");
+    return print_answer("prompt", out);
 }
 
 static int list_formats(void)
@@ -66,12 +69,11 @@ static int render_all(const rp_format *format, const rt_tokenizer *tokenizer, bo
 
 int command_prompt(int argc, char **argv)
 {
-    const char *model = NULL, *tokenizer = NULL, *format_name = NULL;
+    tokenizer_options source = {0};
+    const char *format_name = NULL;
     bool closed = false, list = false;
     const option options[] = {
-        {"model", OPTION_TEXT, &model, "FILE", "a model file or folder whose tokenizer is used", 0, 0},
-        {"tokenizer", OPTION_TEXT, &tokenizer, "FILE", "tekken.json, tokenizer.json, a SentencePiece .model, a .gguf",
-         0, 0},
+        TOKENIZER_OPTIONS(source),
         {"format", OPTION_TEXT, &format_name, "NAME", "chat format; without it: found from the model", 0, 0},
         {"closed", OPTION_FLAG, &closed, "", "leave out the beginning of the reply that is to come", 0, 0},
         {"list", OPTION_FLAG, &list, "", "print the formats there are, and stop", 0, 0},
@@ -96,7 +98,7 @@ int command_prompt(int argc, char **argv)
     if (format_name && !format)
         return usage_error("prompt", "--format: there is no '%s'; repartee prompt --list names them", format_name);
     rt_tokenizer *opened;
-    exit_code = open_tokenizer("prompt", model, tokenizer, &opened);
+    exit_code = open_tokenizer("prompt", &source, &opened);
     if (exit_code != EXIT_DONE)
         return exit_code;
     if (!format && rp_format_detect(opened, &format) != RT_OK)

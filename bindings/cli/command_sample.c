@@ -49,12 +49,20 @@ typedef struct sampler {
     size_t line_capacity;
     json_t *id;          // of the schema whose samples are being handed out
     rt_grammar *grammar; // its
-    int64_t next_sample, schemas, refused, finished, unfinished;
+    int64_t next_sample, lines, schemas, refused, finished, unfinished;
+    bool failed; // and why is on stderr
     slot slots[SLOTS];
     uint32_t *mask;
     float *logits;
     void *scratch;
 } sampler;
+
+static bool refuse_line(sampler *s, const char *why)
+{
+    failure("sample", "%s: line %lld: %s", s->options->schemas, (long long)s->lines, why);
+    s->failed = true;
+    return false;
+}
 
 // The next schema that compiles. False: there is none.
 static bool next_schema(sampler *s)
@@ -64,14 +72,22 @@ static bool next_schema(sampler *s)
     s->grammar = NULL;
     s->id = NULL;
     while (s->schemas < s->options->limit && getline(&s->line, &s->line_capacity, s->file) > 0) {
-        json_t *record = json_loads(s->line, JSON_ALLOW_NUL, NULL);
+        json_error_t error;
+        json_t *record = json_loads(s->line, JSON_ALLOW_NUL, &error);
+        bool is_json = record || json_error_code(&error) == json_error_null_byte_in_key;
+        s->lines++;
+        if (!is_json || (record && !json_object_get(record, "schema"))) {
+            json_decref(record);
+            return refuse_line(s, is_json ? "an object with \"schema\" was expected" : error.text);
+        }
         char *schema = json_dumps(json_object_get(record, "schema"), JSON_COMPACT | JSON_ENCODE_ANY);
         rt_grammar_def def = rt_default_grammar_def();
         def.text = schema ? schema : "";
         def.text_size = strlen(def.text);
         bool compiled = rt_grammar_create(s->vocabulary, &def, &s->grammar) == RT_OK;
+        json_t *id = json_object_get(record, "id");
         if (compiled)
-            s->id = json_incref(json_object_get(record, "id"));
+            s->id = id ? json_incref(id) : json_integer(s->lines);
         free(schema);
         json_decref(record);
         s->refused += !compiled;
@@ -88,7 +104,7 @@ static bool next_schema(sampler *s)
 static int fill_slot(sampler *s, slot *x)
 {
     if ((!s->grammar || s->next_sample == s->options->samples) && !next_schema(s))
-        return 0;
+        return s->failed ? -1 : 0;
     x->index = s->next_sample++;
     x->written = 0;
     x->size = 0;
@@ -114,6 +130,10 @@ static bool close_slot(sampler *s, slot *x, bool finished)
     json_decref(x->id);
     x->matcher = NULL;
     x->id = NULL;
+    if (!written) {
+        failure("sample", "cannot write to stdout");
+        s->failed = true;
+    }
     return written;
 }
 
@@ -226,10 +246,13 @@ static bool begin(sampler *s, rt_model *model)
     if (rt_tokenizer_adds_bos(s->tokenizer))
         s->prompt[count++] = rt_tokenizer_bos(s->tokenizer);
     size_t added = 0;
-    if (rt_tokenizer_encode(s->tokenizer, s->options->prompt, strlen(s->options->prompt), false, s->prompt + count,
-                            MOST_PROMPT - count, &added) != RT_OK ||
-        count + added == 0)
+    rt_result result = rt_tokenizer_encode(s->tokenizer, s->options->prompt, strlen(s->options->prompt), false, s->prompt + count,
+                                           MOST_PROMPT - count, &added);
+    if ((result != RT_OK && result != RT_ERROR_TOO_LARGE) || count + added == 0 || count + added > MOST_PROMPT) {
+        failure("sample", "--prompt: %zu tokens, where 1 to %d fit", count + added, MOST_PROMPT);
+        s->failed = true;
         return false;
+    }
     s->prompt_count = (int32_t)(count + added);
     s->mask = calloc((size_t)s->vocab_size / 32 + 1, sizeof *s->mask);
     s->logits = malloc((size_t)s->vocab_size * SLOTS * sizeof *s->logits);
@@ -294,15 +317,20 @@ int command_sample(int argc, char **argv)
     sampler *s = calloc(1, sizeof *s);
     if (s) {
         s->options = &o;
-        s->file = fopen(o.schemas, "rb");
+        s->file = open_input("sample", o.schemas);
     }
-    if (!s || !s->file || !begin(s, model)) {
-        exit_code = failure("sample", s && s->file ? NULL : "%s: cannot be opened", o.schemas);
+    if (!s || !s->file) {
+        exit_code = s ? EXIT_FAILED : failure("sample", "out of memory");
+    } else if (!begin(s, model)) {
+        exit_code = s->failed ? EXIT_FAILED : failure("sample", NULL);
     } else {
         int more = 1;
         while ((more = step(s)) > 0)
             continue;
-        exit_code = more < 0 ? failure("sample", NULL) : EXIT_DONE;
+        if (more < 0)
+            exit_code = s->failed ? EXIT_FAILED : failure("sample", NULL);
+        else if (s->lines == 0)
+            exit_code = failure("sample", "%s: it has no lines", o.schemas);
         fprintf(stderr, "%lld schemas, %lld did not compile; %lld samples finished, %lld stopped by the limit on tokens\n",
                 (long long)s->schemas, (long long)s->refused, (long long)s->finished, (long long)s->unfinished);
     }

@@ -111,12 +111,10 @@ static int serve_lines(tokens_state *state, bool decode)
 
 int command_tokens(int argc, char **argv)
 {
-    const char *model = NULL, *tokenizer = NULL;
+    tokenizer_options source = {0};
     bool decode = false;
     const option options[] = {
-        {"model", OPTION_TEXT, &model, "FILE", "a model file or folder whose tokenizer is used", 0, 0},
-        {"tokenizer", OPTION_TEXT, &tokenizer, "FILE", "tekken.json, tokenizer.json, a SentencePiece .model, a .gguf",
-         0, 0},
+        TOKENIZER_OPTIONS(source),
         {"decode", OPTION_FLAG, &decode, "", "the way back: {\"ids\":[..]} to {\"text\":..}", 0, 0},
     };
     command_line line = {
@@ -134,7 +132,7 @@ int command_tokens(int argc, char **argv)
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;
     rt_tokenizer *opened;
-    exit_code = open_tokenizer("tokens", model, tokenizer, &opened);
+    exit_code = open_tokenizer("tokens", &source, &opened);
     if (exit_code != EXIT_DONE)
         return exit_code;
     tokens_state state = {.tokenizer = opened, .piece_capacity = rt_tokenizer_longest_piece(opened) * 3 + 16};

@@ -246,15 +246,13 @@ static int list_runs(const load_play *p, load_run runs[5])
 // Opened before the first run: minutes of them are not to be lost to a wrong path.
 static bool open_frames(const load_play *p, FILE **file)
 {
-    *file = p->frames_path ? fopen(p->frames_path, "w") : NULL;
-    return *file || !p->frames_path || (failure("frame", "%s: cannot be written", p->frames_path), false);
+    *file = p->frames_path ? open_output("frame", p->frames_path) : NULL;
+    return *file || !p->frames_path;
 }
 
 static bool close_frames(const load_play *p, FILE *file)
 {
-    bool fine = !file || !ferror(file);
-    fine = (!file || fclose(file) == 0) && fine;
-    return fine || (failure("frame", "%s: cannot be written", p->frames_path), false);
+    return close_output("frame", p->frames_path, file);
 }
 
 static int report(const load_play *p, json_t *figures)

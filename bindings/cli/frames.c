@@ -166,7 +166,7 @@ void figure_count(json_t *figures, const char *key, uint64_t value)
 int figures_print(const char *command, json_t *figures, bool json)
 {
     if (json)
-        return print_json(figures) ? EXIT_DONE : failure(command, "cannot write to stdout");
+        return print_answer(command, figures);
     const char *key;
     json_t *value;
     json_object_foreach(figures, key, value)

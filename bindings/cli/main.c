@@ -24,7 +24,7 @@ static const struct {
     {"mask", command_mask, "JSON Schemas to masks, on maskbench lines"},
     {"sample", command_sample, "what a model writes under the masks of schemas"},
     {"call", command_call, "which functions a model would call for a question"},
-    {"bench", command_bench, "speed: model, frame, slices, focus, crowd, mask, tokens, cache"},
+    {"bench", command_bench, "speed and memory: repartee bench --help lists of what"},
     {"frame", command_frame, "a recorded game's frames, with characters talking beside them"},
     {"trace", command_trace, "what each frame did, for Perfetto"},
     {"replay", command_replay, "a recording played again, to the same words"},
@@ -42,7 +42,7 @@ static void print_usage(FILE *out)
                  "Results go to stdout, words to stderr. Exit codes: 0 done, 1 failed, 2 asked wrongly.\n");
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_usage(stderr);
@@ -62,4 +62,12 @@ int main(int argc, char **argv)
     fprintf(stderr, "repartee: there is no command '%s'\n", argv[1]);
     print_usage(stderr);
     return EXIT_USAGE;
+}
+
+// What could not be written was not done: a full disk is no success.
+int main(int argc, char **argv)
+{
+    int exit_code = run(argc, argv);
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    return written || exit_code != EXIT_DONE ? exit_code : failure(argv[1], "cannot write to stdout");
 }

@@ -121,7 +121,7 @@ static bool take_value(const command_line *line, const option *o, const char *te
         return false;
     }
     if (o->most > o->least)
-        usage_error(line->command, "--%s: '%s' is no number from %g to %g", o->name, text, o->least, o->most);
+        usage_error(line->command, "--%s: '%s' is no number from %.10g to %.10g", o->name, text, o->least, o->most);
     else
         usage_error(line->command, "--%s: '%s' is no number", o->name, text);
     return false;

@@ -2,9 +2,11 @@
 #include "shared.h"
 #include "options.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,14 +35,24 @@ const char *model_path_or_default(const char *path)
     return named && named[0] ? named : DEFAULT_MODEL;
 }
 
-int open_tokenizer(const char *command, const char *model, const char *tokenizer, rt_tokenizer **opened)
+// A model that nobody named and that is not there: what to do about it goes along.
+static int opening_failed(const char *command, rt_result result, const char *path)
 {
-    if (model && tokenizer)
+    if (result == RT_ERROR_NOT_FOUND && strcmp(path, DEFAULT_MODEL) == 0)
+        return failure(command, "%s: scripts/setup.sh fetches it; another model is named with --model or in REPARTEE_MODEL",
+                       rt_error_message());
+    return failure(command, NULL);
+}
+
+int open_tokenizer(const char *command, const tokenizer_options *options, rt_tokenizer **tokenizer)
+{
+    if (options->model && options->file)
         return usage_error(command, "--model and --tokenizer: give one of them");
     rt_tokenizer_def def = rt_default_tokenizer_def();
     def.host = cli_host();
-    def.path = tokenizer ? tokenizer : model_path_or_default(model);
-    return rt_tokenizer_open(&def, opened) == RT_OK ? EXIT_DONE : failure(command, NULL);
+    def.path = options->file ? options->file : model_path_or_default(options->model);
+    rt_result result = rt_tokenizer_open(&def, tokenizer);
+    return result == RT_OK ? EXIT_DONE : opening_failed(command, result, def.path);
 }
 
 int open_model(const char *command, const model_options *options, rt_model **model)
@@ -61,7 +73,40 @@ int open_model(const char *command, const model_options *options, rt_model **mod
         def.backend = RT_BACKEND_CUDA;
     if (options->backend && strcmp(options->backend, "auto") == 0)
         def.backend = RT_BACKEND_AUTO;
-    return rt_model_open(&def, model) == RT_OK ? EXIT_DONE : failure(command, NULL);
+    rt_result result = rt_model_open(&def, model);
+    return result == RT_OK ? EXIT_DONE : opening_failed(command, result, def.path);
+}
+
+FILE *open_input(const char *command, const char *path)
+{
+    struct stat status;
+    FILE *file = fopen(path, "rb");
+    if (file && fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode)) {
+        fclose(file);
+        file = NULL;
+        errno = EISDIR;
+    }
+    if (!file)
+        failure(command, "%s: cannot be read: %s", path, strerror(errno));
+    return file;
+}
+
+FILE *open_output(const char *command, const char *path)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file)
+        failure(command, "%s: cannot be written: %s", path, strerror(errno));
+    return file;
+}
+
+bool close_output(const char *command, const char *path, FILE *file)
+{
+    errno = 0;
+    bool whole = !file || !ferror(file);
+    whole = (!file || fclose(file) == 0) && whole;
+    if (!whole)
+        failure(command, "%s: cannot be written: %s", path, errno ? strerror(errno) : "an error on the way");
+    return whole;
 }
 
 char *read_all(FILE *file, size_t *size)
@@ -100,6 +145,11 @@ bool print_json(json_t *json)
     return done;
 }
 
+int print_answer(const char *command, json_t *json)
+{
+    return print_json(json) ? EXIT_DONE : failure(command, "cannot write to stdout");
+}
+
 json_t *json_figure(double value)
 {
     if (!isfinite(value))
@@ -113,9 +163,9 @@ json_t *json_figure(double value)
 // .npy
 // ---------------------------------------------------------------------------------------------------------------------
 
-bool npy_begin(npy_writer *writer, const char *path, uint64_t rows, uint64_t columns)
+bool npy_begin(npy_writer *writer, const char *command, const char *path, uint64_t rows, uint64_t columns)
 {
-    *writer = (npy_writer){.path = path, .rows = rows, .columns = columns, .file = fopen(path, "wb")};
+    *writer = (npy_writer){.command = command, .path = path, .rows = rows, .columns = columns, .file = open_output(command, path)};
     if (!writer->file)
         return false;
     char header[256];
@@ -141,9 +191,10 @@ bool npy_write(npy_writer *writer, const float *values, uint64_t rows)
 
 bool npy_end(npy_writer *writer)
 {
-    bool whole = !ferror(writer->file) && writer->written == writer->rows;
-    whole = fclose(writer->file) == 0 && whole;
-    if (!whole)
+    struct stat status;
+    bool is_file = fstat(fileno(writer->file), &status) == 0 && S_ISREG(status.st_mode);
+    bool whole = close_output(writer->command, writer->path, writer->file) && writer->written == writer->rows;
+    if (!whole && is_file) // and never a device
         unlink(writer->path);
     return whole;
 }

@@ -17,8 +17,19 @@ rt_host cli_host(void);
 // `path`, or $REPARTEE_MODEL, or the default model.
 const char *model_path_or_default(const char *path);
 
-// Exactly one of the two paths must be given (or neither: the default model). On failure says why and returns the exit code.
-int open_tokenizer(const char *command, const char *model, const char *tokenizer, rt_tokenizer **opened);
+// Where a tokenizer comes from: at most one of the two is given, and the default model's is taken where neither is.
+typedef struct tokenizer_options {
+    const char *model, *file;
+} tokenizer_options;
+// On failure says why and returns the exit code.
+int open_tokenizer(const char *command, const tokenizer_options *options, rt_tokenizer **tokenizer);
+// The options themselves, for a command's table.
+#define TOKENIZER_OPTIONS(options)                                                                                      \
+    {"model", OPTION_TEXT, &(options).model, "FILE", "a model file or folder whose tokenizer is used", 0, 0},           \
+    {                                                                                                                   \
+        "tokenizer", OPTION_TEXT, &(options).file, "FILE",                                                              \
+            "tekken.json, tokenizer.json, a SentencePiece .model, a .gguf", 0, 0                                        \
+    }
 
 typedef struct model_options {
     const char *path;
@@ -41,6 +52,10 @@ int open_model(const char *command, const model_options *options, rt_model **mod
         "backend", OPTION_CHOICE, &(options).backend, "cpu|cuda|auto", "what computes", 0, 0                            \
     }
 
+// Files to read and to write. NULL or false: why is on stderr, as `command`'s failure. A folder is no file to read.
+FILE *open_input(const char *command, const char *path);
+FILE *open_output(const char *command, const char *path);
+bool close_output(const char *command, const char *path, FILE *file); // NULL: nothing to close, true
 // All of a stream. NULL: out of memory, or a read error. The caller frees.
 char *read_all(FILE *file, size_t *size);
 
@@ -57,6 +72,8 @@ void conversation_free(conversation *conversation);
 
 // One JSON value on a line of stdout, flushed. Takes the reference. False: stdout is gone.
 bool print_json(json_t *json);
+// The same as what a command ends with: returns the exit code.
+int print_answer(const char *command, json_t *json);
 // What /proc/self/status says in this field ("RssAnon": memory in use beside mapped files, "VmHWM": the most there was), in
 // bytes; 0 where the system does not tell.
 double process_bytes(const char *field);
@@ -66,12 +83,12 @@ json_t *json_figure(double value);
 // An .npy file of float32 rows, written as they come.
 typedef struct npy_writer {
     FILE *file;
-    const char *path;
+    const char *command, *path;
     uint64_t rows, columns, written;
 } npy_writer;
-bool npy_begin(npy_writer *writer, const char *path, uint64_t rows, uint64_t columns);
+bool npy_begin(npy_writer *writer, const char *command, const char *path, uint64_t rows, uint64_t columns); // says what fails
 bool npy_write(npy_writer *writer, const float *values, uint64_t rows);
-// Closes; false where anything was not written. Removes the file then.
+// Closes; false where anything was not written, and says so. Removes the file then.
 bool npy_end(npy_writer *writer);
 
 uint64_t clock_ns(void);

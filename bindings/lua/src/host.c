@@ -232,6 +232,11 @@ rt_result rp_lua_load(rp_lua *lua, const char *path)
         snprintf(message, sizeof(message), "%.900s: no such script", path);
         return fail(&lua->host, RT_ERROR_NOT_FOUND, message);
     }
+    if (!S_ISREG(status.st_mode)) {
+        char message[1024];
+        snprintf(message, sizeof(message), "%.900s: not a file: give a script's path", path);
+        return fail(&lua->host, RT_ERROR_SCRIPT, message);
+    }
     snprintf(folder, sizeof(folder), "%s", path);
     char *slash = strrchr(folder, '/');
     if (slash == folder) {

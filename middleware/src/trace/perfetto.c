@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "budget/cost.h"
 #include "character/character.h"
@@ -160,6 +161,9 @@ rt_result rp_world_write_trace(const rp_world *world, const char *path)
         return rpi_fail(NULL, RT_ERROR_INVALID_ARGUMENT, "rp_world_write_trace: no world or no path");
     if (world->trace.entries == NULL)
         return rpi_fail(&world->host, RT_ERROR_NOT_FOUND, "rp_world_write_trace: no trace: begin one with rp_world_set_trace");
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) // a device must not be moved away
+        return rpi_fail(&world->host, RT_ERROR_IO, "%s: not a file: give a path where a file can be written", path);
     char beside[4096];
     if (snprintf(beside, sizeof beside, "%s.part", path) >= (int)sizeof beside)
         return rpi_fail(&world->host, RT_ERROR_TOO_LARGE, "rp_world_write_trace: %s: the path is too long", path);

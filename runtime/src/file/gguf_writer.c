@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct declared {
@@ -96,6 +97,9 @@ rt_result rti_gguf_writer_create(const rt_host *host, const char *path, rti_gguf
 {
     static const char ending[] = ".partial";
     *result_writer = NULL;
+    struct stat status;
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) // a device must not be moved away
+        return rti_fail(host, RT_ERROR_IO, "%s: not a file: give a path where a file can be written", path);
     rt_host own = rti_host_or_default(host);
     rti_gguf_writer *writer = rti_allocate_zeroed(&own, sizeof *writer);
     if (!writer)

@@ -38,6 +38,8 @@ static rt_result read_file(const rt_host *host, const char *path, bytes *b)
     rt_result result = RT_OK;
     if (fstat(fileno(file), &status) != 0 || !S_ISREG(status.st_mode))
         result = rti_fail(host, RT_ERROR_IO, "%s: not a file that can be read", path);
+    else if (status.st_size == 0)
+        result = rti_fail(host, RT_ERROR_BAD_FILE, "%s: the file is empty", path);
     else if (status.st_size < 0 || (uint64_t)status.st_size > FILE_LIMIT)
         result = rti_fail(host, RT_ERROR_BAD_FILE, "%s: too large for a tokenizer (the limit is 256 MiB)", path);
     if (result == RT_OK) {

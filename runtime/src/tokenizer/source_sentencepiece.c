@@ -134,7 +134,7 @@ static bool read_normalizer(span message, rti_normalizer *n)
 
 static rt_result damaged(const rt_host *host, const char *path, const char *data, const uint8_t *at)
 {
-    return rti_fail(host, RT_ERROR_BAD_FILE, "%s: not a SentencePiece model, or damaged at byte %zu", path,
+    return rti_fail(host, RT_ERROR_BAD_FILE, "%s: neither JSON nor GGUF, and as a SentencePiece model damaged at byte %zu", path,
                     (size_t)(at - (const uint8_t *)data));
 }
 

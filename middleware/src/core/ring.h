@@ -4,7 +4,6 @@
 #define RPI_RING_H
 
 #include "repartee/trace.h"
-#include "rt/context.h"
 
 typedef enum rpi_trace_kind {
     RPI_TRACE_UPDATE = 0, // a: budget in microseconds

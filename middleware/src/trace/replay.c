@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "prompt/text.h"
-#include "turn/record.h"
 #include "character/character.h"
 #include "core/core.h"
+#include "prompt/text.h"
+#include "repartee/record.h"
 #include "turn/turn.h"
 
 enum { MOST_LINE_BYTES = 1 << 26, MOST_FRAMES = 1 << 24 };

@@ -1,14 +1,11 @@
-// turn/record.h - what a recording needs of the turns under way.
+// turn/record.h - turns written down while they go on, as trace/replay.c reads them.
 // SPDX-License-Identifier: MIT
 #ifndef RPI_RECORD_H
 #define RPI_RECORD_H
 
-#include <stdio.h>
-
 #include "repartee/record.h"
 
 struct rpi_slot;
-struct rpi_turn;
 
 // Each does nothing where nothing is recorded. A turn for whose record there is no memory is left out.
 void rpi_record_prompt(rp_world *world, struct rpi_slot *slot); // it is about to be put together

@@ -151,40 +151,39 @@ typedef struct rpi_slot {
     rt_sampler_def sampler;
 } rpi_slot;
 
+// turn/table.c
 rpi_turn *rpi_turn_get(const rp_world *world, rp_turn_id id);
 rp_turn_id rpi_turn_id(const rpi_turn *turn);
 rpi_turn *rpi_turn_take_free(rp_world *world); // with a new id; NULL: all are taken
 // Its last event was taken (or it had none): the id becomes stale.
 void rpi_turn_recycle(rp_world *world, rpi_turn *turn);
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Slots
-// ---------------------------------------------------------------------------------------------------------------------
-
+// turn/slot.c
+rt_result rpi_slot_create(rp_world *world, rpi_slot *slot, int32_t number);
+void rpi_slot_destroy(rp_world *world, rpi_slot *slot);
+// Gives back what a slot holds; called when no pass has rows of it.
+void rpi_slot_release(rp_world *world, rpi_slot *slot);
 // Adds a segment to what passes compute for this slot.
 rpi_segment *rpi_slot_add_segment(rpi_slot *slot, rt_sequence sequence, const rt_token *tokens, int32_t count,
                                   int32_t logits_from);
-void rpi_slot_clear_offers(rpi_slot *slot);
 void rpi_slot_clear_segments(rp_world *world, rpi_slot *slot);
+void rpi_slot_clear_offers(rpi_slot *slot);
 // Tokens that still have to be computed before the slot can go on.
 int32_t rpi_slot_remaining(const rpi_slot *slot);
+void rpi_sequence_drop(rp_world *world, rt_sequence *sequence); // destroys and zeroes; {0} is fine
 
+// turn/end.c
 typedef enum rpi_end {
     RPI_END_DONE, RPI_END_CANCELLED, RPI_END_INTERRUPTED, RPI_END_DROPPED, RPI_END_FAILED
 } rpi_end;
 
 // Ends a turn in any state: event, history, slot. `message` for FAILED. `heard` for INTERRUPTED.
 void rpi_turn_end(rp_world *world, rpi_turn *turn, rpi_end end, rt_result result, const char *message, size_t heard);
+void rpi_turn_fail(rp_world *world, rpi_slot *slot, rt_result result); // with rt_error_message()
 // Answers a turn that has no slot with a line that the character's author wrote. False: it has none, or no memory for it.
 bool rpi_turn_answer_authored(rp_world *world, rpi_turn *turn);
 // Back to the queue, where nothing was given out yet; what was computed stays in the cache. False: too late for that.
 bool rpi_turn_requeue(rp_world *world, rpi_slot *slot);
-void rpi_turn_fail(rp_world *world, rpi_slot *slot, rt_result result); // with rt_error_message()
-// Gives back what a slot holds; called when no pass has rows of it.
-void rpi_slot_release(rp_world *world, rpi_slot *slot);
-rt_result rpi_slot_create(rp_world *world, rpi_slot *slot, int32_t number);
-void rpi_slot_destroy(rp_world *world, rpi_slot *slot);
-void rpi_sequence_drop(rp_world *world, rt_sequence *sequence); // destroys and zeroes; {0} is fine
 
 // turn/compose.c
 rt_result rpi_slot_compose(rp_world *world, rpi_slot *slot); // writes the prompt

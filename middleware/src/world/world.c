@@ -3,11 +3,11 @@
 #include "budget/pacer.h"
 #include "character/character.h"
 #include "core/core.h"
+#include "schedule/pass.h"
 #include "tool/tool.h"
 #include "turn/record.h"
 #include "turn/turn.h"
 #include "world/world.h"
-#include "schedule/pass.h"
 
 #include <string.h>
 

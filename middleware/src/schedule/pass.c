@@ -44,14 +44,14 @@ static bool wants_rows(const rpi_slot *slot)
 // The rank of a slot, with what it inherits from turns that wait for what it computes.
 static int32_t slot_rank(const rp_world *world, const rpi_slot *slot, uint64_t now_ns)
 {
-    int32_t rank = rpi_turn_urgency(world, slot->turn, now_ns);
+    int32_t rank = rpi_queue_urgency(world, slot->turn, now_ns);
     if (is_ahead(slot->turn, now_ns))
         rank = RPI_MAX(rank, 5);
     for (int32_t i = 0; i < world->slot_count; i++) {
         const rpi_slot *other = &world->slots[i];
         if (other->turn != NULL && other->stage == RPI_STAGE_ATTACH && other->waits_for == slot &&
             other->waits_turn == slot->turn->generation)
-            rank = RPI_MIN(rank, rpi_turn_urgency(world, other->turn, now_ns));
+            rank = RPI_MIN(rank, rpi_queue_urgency(world, other->turn, now_ns));
     }
     return rank;
 }
@@ -400,7 +400,7 @@ void rpi_pass_run_step(rp_world *world, rpi_pass *pass)
     const rpi_share *share = &pass->shares[pass->next_share];
     rpi_slot *slot = share->slot;
     int32_t row = pass->next_row++;
-    rt_result result = rpi_turn_take_logits(world, slot, &slot->segments[share->segment], share->first + row, pass->pass,
+    rt_result result = rpi_serve_take_logits(world, slot, &slot->segments[share->segment], share->first + row, pass->pass,
                                             share->row_begin + row);
     if (result != RT_OK)
         rpi_turn_fail(world, slot, result);

@@ -10,7 +10,7 @@
 static const uint64_t AGEING_NS = 2000000000u;
 enum { STEPS_A_CLASS = 4 };
 
-int32_t rpi_turn_rank(const rp_world *world, const rpi_turn *turn, uint64_t now_ns)
+int32_t rpi_queue_rank(const rp_world *world, const rpi_turn *turn, uint64_t now_ns)
 {
     (void)world;
     int32_t rank = (int32_t)turn->priority * STEPS_A_CLASS;
@@ -19,9 +19,9 @@ int32_t rpi_turn_rank(const rp_world *world, const rpi_turn *turn, uint64_t now_
     return steps >= (uint64_t)rank ? 0 : rank - (int32_t)steps;
 }
 
-int32_t rpi_turn_urgency(const rp_world *world, const rpi_turn *turn, uint64_t now_ns)
+int32_t rpi_queue_urgency(const rp_world *world, const rpi_turn *turn, uint64_t now_ns)
 {
-    return RPI_MAX(rpi_turn_rank(world, turn, now_ns), turn->priority == RP_PRIORITY_FOCUS ? 0 : 1);
+    return RPI_MAX(rpi_queue_rank(world, turn, now_ns), turn->priority == RP_PRIORITY_FOCUS ? 0 : 1);
 }
 
 static bool is_crowd(const rpi_turn *turn)
@@ -93,7 +93,7 @@ static rpi_turn *next_waiting(const rp_world *world, uint64_t now_ns, bool in_fo
             continue;
         if (in_focus && turn->priority != RP_PRIORITY_FOCUS)
             continue;
-        int32_t rank = rpi_turn_rank(world, turn, now_ns);
+        int32_t rank = rpi_queue_rank(world, turn, now_ns);
         if (crowd_is_full && is_crowd(turn) && rank > 0)
             continue;
         bool better = best == NULL || rank < best_rank;
@@ -121,7 +121,7 @@ static rpi_slot *find_slot(rp_world *world, const rpi_turn *turn, int32_t rank, 
         rpi_slot *slot = &world->slots[i];
         if (slot->stage == RPI_STAGE_FREE)
             return slot;
-        int32_t other = slot->turn != NULL ? rpi_turn_rank(world, slot->turn, now_ns) : 0;
+        int32_t other = slot->turn != NULL ? rpi_queue_rank(world, slot->turn, now_ns) : 0;
         if (slot->turn != NULL && slot->passes == 0 && other > worst_rank) {
             worst = slot;
             worst_rank = other;
@@ -132,9 +132,9 @@ static rpi_slot *find_slot(rp_world *world, const rpi_turn *turn, int32_t rank, 
 
 static void serve(rp_world *world, rpi_turn *turn, rpi_slot *slot, uint64_t now_ns)
 {
-    rpi_trace_add(world, RPI_TRACE_SERVED, turn->said_ns, now_ns, rpi_turn_rank(world, turn, now_ns),
+    rpi_trace_add(world, RPI_TRACE_SERVED, turn->said_ns, now_ns, rpi_queue_rank(world, turn, now_ns),
                   (int32_t)turn->character->index, (int32_t)turn->index);
-    rpi_turn_start(world, turn, slot);
+    rpi_serve_start(world, turn, slot);
 }
 
 bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns)
@@ -153,7 +153,7 @@ bool rpi_queue_start_waiting(rp_world *world, uint64_t now_ns)
             any = true;
             continue;
         }
-        rpi_slot *slot = find_slot(world, turn, rpi_turn_rank(world, turn, now_ns), now_ns);
+        rpi_slot *slot = find_slot(world, turn, rpi_queue_rank(world, turn, now_ns), now_ns);
         if (slot == NULL)
             break;
         if (world->detail_level >= 2 && is_crowd(turn))

@@ -54,9 +54,9 @@ void rpi_scheduler_run_callbacks(rp_world *world);
 bool rpi_scheduler_has_work(const rp_world *world);
 
 // A turn's rank in the queue at a moment: class and ageing; the lower, the sooner.
-int32_t rpi_turn_rank(const rp_world *world, const rpi_turn *turn, uint64_t now_ns);
+int32_t rpi_queue_rank(const rp_world *world, const rpi_turn *turn, uint64_t now_ns);
 // And once it is served: no age makes others as urgent as a turn in focus, whose rank is 0.
-int32_t rpi_turn_urgency(const rp_world *world, const rpi_turn *turn, uint64_t now_ns);
+int32_t rpi_queue_urgency(const rp_world *world, const rpi_turn *turn, uint64_t now_ns);
 
 // Whether it is the others' turn for a moment although somebody is in focus.
 bool rpi_relief_is_due(const rp_world *world);

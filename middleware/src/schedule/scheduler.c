@@ -135,13 +135,13 @@ static rpi_slot *find_chore(run *r, rpi_chore *chore, double *amount)
         rpi_slot *slot = &world->slots[i];
         if (slot->turn == NULL || slot->passes > 0)
             continue;
-        if (rpi_turn_chore_is_callback(slot) ? !r->callbacks : r->callbacks_only)
+        if (rpi_serve_chore_is_callback(slot) ? !r->callbacks : r->callbacks_only)
             continue;
         double size;
-        rpi_chore found = rpi_turn_chore(world, slot, &size);
+        rpi_chore found = rpi_serve_chore(world, slot, &size);
         if (found == RPI_CHORE_NONE)
             continue;
-        int32_t rank = rpi_turn_urgency(world, slot->turn, now);
+        int32_t rank = rpi_queue_urgency(world, slot->turn, now);
         if (rank >= best_rank || (found != RPI_CHORE_STEP && rank > pass_rank && !r->callbacks_only))
             continue;
         best = slot;
@@ -170,7 +170,7 @@ static bool run_chore(run *r)
     double cut_us = RPI_MIN((remaining_ns(r) - LEAST_CUT_NS / 2) / 1000, (double)MOST_CUT_US);
     uint64_t begin = begin_piece(r);
     int32_t character = (int32_t)slot->character->index;
-    rpi_turn_run_chore(world, slot, (uint32_t)RPI_MAX(cut_us, 10.0));
+    rpi_serve_run_chore(world, slot, (uint32_t)RPI_MAX(cut_us, 10.0));
     if (!can_be_cut(chore))
         end_piece(r, chore, amount, begin, character);
     else
@@ -372,7 +372,7 @@ bool rpi_scheduler_has_work(const rp_world *world)
     for (int32_t i = 0; i < world->slot_count; i++) {
         const rpi_slot *slot = &world->slots[i];
         double amount;
-        if (slot->turn != NULL && (slot->segments_done < slot->segment_count || rpi_turn_chore(world, slot, &amount) != RPI_CHORE_NONE))
+        if (slot->turn != NULL && (slot->segments_done < slot->segment_count || rpi_serve_chore(world, slot, &amount) != RPI_CHORE_NONE))
             return true;
     }
     return false;

@@ -26,7 +26,7 @@ static size_t system_bytes(const rp_world *world, const rpi_character *character
     return bytes;
 }
 
-void rpi_turn_start(rp_world *world, rpi_turn *turn, rpi_slot *slot)
+void rpi_serve_start(rp_world *world, rpi_turn *turn, rpi_slot *slot)
 {
     slot->turn = turn;
     slot->character = turn->character;
@@ -65,7 +65,36 @@ static double prepare_bytes(const rpi_slot *slot)
     return (double)(candidates * (text_size(slot->turn->line) + 64));
 }
 
-rpi_chore rpi_turn_chore(const rp_world *world, const rpi_slot *slot, double *amount)
+static uint32_t blocks_for(int32_t positions)
+{
+    return ((uint32_t)positions + RT_KV_BLOCK_TOKENS - 1) / RT_KV_BLOCK_TOKENS;
+}
+
+// Blocks that serving the slot to its end may take: prompt and reply, a choice, the arguments.
+static uint32_t blocks_needed(const rpi_slot *slot)
+{
+    uint32_t blocks = blocks_for((int32_t)slot->prompt.count + slot->turn->max_reply_tokens) + 1;
+    if (slot->choice.count > 0)
+        blocks += 8;
+    if (slot->offer_count > 0)
+        blocks += 28;
+    return blocks;
+}
+
+// Whether the cache has room for this turn beside the others. One that is alone always tries.
+static bool has_room(const rp_world *world, const rpi_slot *slot)
+{
+    if (slot->blocks > 0)
+        return true;
+    rt_cache_stats cache;
+    rt_context_cache_stats(world->context, &cache);
+    uint32_t taken = 0;
+    for (int32_t i = 0; i < world->slot_count; i++)
+        taken += world->slots[i].blocks;
+    return taken == 0 || taken + blocks_needed(slot) <= cache.blocks;
+}
+
+rpi_chore rpi_serve_chore(const rp_world *world, const rpi_slot *slot, double *amount)
 {
     *amount = 1;
     switch (slot->stage) {
@@ -83,7 +112,7 @@ rpi_chore rpi_turn_chore(const rp_world *world, const rpi_slot *slot, double *am
         *amount = prepare_bytes(slot) / 1024;
         return RPI_CHORE_PREPARE;
     case RPI_STAGE_ATTACH:
-        return waits_for_prefix(slot) || !rpi_turn_has_room(world, slot) ? RPI_CHORE_NONE : RPI_CHORE_ATTACH;
+        return waits_for_prefix(slot) || !has_room(world, slot) ? RPI_CHORE_NONE : RPI_CHORE_ATTACH;
     case RPI_STAGE_READ:
     case RPI_STAGE_CHOOSE:
     case RPI_STAGE_SPEAK:
@@ -102,38 +131,9 @@ rpi_chore rpi_turn_chore(const rp_world *world, const rpi_slot *slot, double *am
     }
 }
 
-bool rpi_turn_chore_is_callback(const rpi_slot *slot)
+bool rpi_serve_chore_is_callback(const rpi_slot *slot)
 {
     return slot->stage == RPI_STAGE_OFFER || slot->stage == RPI_STAGE_CALL || slot->stage == RPI_STAGE_WAIT;
-}
-
-static uint32_t blocks_for(int32_t positions)
-{
-    return ((uint32_t)positions + RT_KV_BLOCK_TOKENS - 1) / RT_KV_BLOCK_TOKENS;
-}
-
-// Blocks that serving the slot to its end may take: prompt and reply, a choice, the arguments.
-static uint32_t blocks_needed(const rpi_slot *slot)
-{
-    uint32_t blocks = blocks_for((int32_t)slot->prompt.count + slot->turn->max_reply_tokens) + 1;
-    if (slot->choice.count > 0)
-        blocks += 8;
-    if (slot->offer_count > 0)
-        blocks += 28;
-    return blocks;
-}
-
-// Whether the cache has room for this turn beside the others. One that is alone always tries.
-bool rpi_turn_has_room(const rp_world *world, const rpi_slot *slot)
-{
-    if (slot->blocks > 0)
-        return true;
-    rt_cache_stats cache;
-    rt_context_cache_stats(world->context, &cache);
-    uint32_t taken = 0;
-    for (int32_t i = 0; i < world->slot_count; i++)
-        taken += world->slots[i].blocks;
-    return taken == 0 || taken + blocks_needed(slot) <= cache.blocks;
 }
 
 static int32_t common_prefix(const rpi_slot *a, const rpi_slot *b)
@@ -315,15 +315,15 @@ static void run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
         rpi_turn_fail(world, slot, result);
 }
 
-void rpi_turn_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
+void rpi_serve_run_chore(rp_world *world, rpi_slot *slot, uint32_t budget_us)
 {
     int32_t character = (int32_t)slot->character->index, turn = (int32_t)slot->turn->index;
     run_chore(world, slot, budget_us);
     trace_stage(world, slot, character, turn);
 }
 
-rt_result rpi_turn_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
-                               int32_t row)
+rt_result rpi_serve_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass,
+                                int32_t row)
 {
     if (slot->stage == RPI_STAGE_WRITE)
         return rpi_write_take(slot, pass, row);

@@ -63,7 +63,7 @@ struct rp_world {
     bool stop;        // whatever runs ends after its piece
     rpi_lock lock;
 
-    // What the rooms above keep in a world. Whoever looks inside includes their headers; world/world.c makes it all.
+    // What the rooms above keep in a world. Whoever looks inside includes their headers; world/create.c makes it all.
     struct rpi_tool *tools; // tool/
     size_t tool_count, tool_capacity;
     struct rpi_grammar_cache *grammars;

@@ -1,4 +1,4 @@
-// world/world.c - making and ending a world.
+// world/create.c - making and ending a world.
 // SPDX-License-Identifier: MIT
 #include "budget/pacer.h"
 #include "character/character.h"

@@ -10,7 +10,7 @@
 # What fails or is missing is noted, and the rest goes on; what there is no time for is noted too. Exits 0 if every step that
 # was begun succeeded. Without nvcc a plugin that lies in build/release already is used.
 #   --minutes N    all of it, default 9.5       --weight MS   GPU milliseconds a frame of the load, default 6
-#   --scratch DIR  where models of up to some 10 GB are put and removed, default OUT_DIR
+#   --scratch DIR  where models of up to some 8 GB are put and removed, default OUT_DIR
 #   --no-build     measure what is in build/release
 #   --emulated     on the processor, with tiny models, in a minute or two: shows that the road is open, measures nothing
 # SPDX-License-Identifier: MIT

@@ -167,7 +167,7 @@ static __device__ __forceinline__ rti_pass_header rti_read_header(const rti_pass
 {
     rti_pass_header h;
 #if defined(RTI_CUDA_EMULATION)
-    h = *rows.header;
+    h = rti_emulation::check_access(rows.header, sizeof h) ? *rows.header : rti_pass_header();
 #else
     asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
                  : "=r"(h.row_count), "=r"(h.logits_count), "=r"(h.number), "=r"(h.stopped) : "l"(rows.header));
@@ -190,7 +190,8 @@ static __device__ __forceinline__ unsigned rti_look_far(const rti_pass_rows &row
 
 static __device__ __forceinline__ void rti_leave_word(const rti_pass_rows &rows, const rti_pass_header &header, unsigned seen)
 {
-    if (seen != 0 && seen == header.number) *rows.stopped = seen; // passes have numbers from 1 on
+    // Passes have numbers from 1 on. An earlier one of the slot, whose work is still queued, was dropped too.
+    if (seen != 0 && (int)(seen - header.number) >= 0) *rows.stopped = header.number;
 }
 
 #endif

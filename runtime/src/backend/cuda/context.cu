@@ -33,8 +33,26 @@ const rti_cuda_driver *rti_cuda_driver_get(void)
         find<CUresult(CUcontext *, CUdevice)>("cuDevicePrimaryCtxRetain"),
         find<CUresult(CUdevice)>("cuDevicePrimaryCtxRelease_v2"),
     };
-    bool is_whole = driver.init && driver.push && driver.pop && driver.device && driver.retain && driver.release;
-    return is_whole && driver.init(0) == CUDA_SUCCESS ? &driver : NULL;
+    // Asked once: a driver that was there is called to the end, when it may already answer that it has shut down.
+    static const bool is_there = driver.init && driver.push && driver.pop && driver.device && driver.retain && driver.release &&
+                                 driver.init(0) == CUDA_SUCCESS;
+    return is_there ? &driver : NULL;
+}
+
+// One reference to a device's primary context stays to the end of the process. Without it the context, and with it all code that the
+// runtime has loaded, would go with the last model and be made again, in a second or so, with the next.
+static void keep_primary(const rti_cuda_driver *driver, CUdevice device)
+{
+    static unsigned long long kept;
+    if (device < 0 || device >= 64 || __atomic_fetch_or(&kept, 1ull << device, __ATOMIC_ACQ_REL) >> device & 1) return;
+    CUcontext context;
+    driver->retain(&context, device);
+}
+
+#else
+
+static void keep_primary(const rti_cuda_driver *, CUdevice)
+{
 }
 
 #endif
@@ -48,7 +66,8 @@ rt_result rti_cuda_context_find(const rti_weights_def *def, rti_cuda_context *co
         CUresult error = driver->retain(&context->handle, def->cuda_device);
         if (error != CUDA_SUCCESS)
             return rti_cuda_fail(&def->host, error == CUDA_ERROR_OUT_OF_MEMORY ? RT_ERROR_OUT_OF_MEMORY : RT_ERROR_DEVICE,
-                                 "CUDA: device %d: its primary context cannot be had", def->cuda_device);
+                                 "CUDA: device %d: its primary context cannot be had (the driver's error %d)", def->cuda_device, (int)error);
+        keep_primary(driver, def->cuda_device);
         context->device = def->cuda_device;
         context->is_primary = true;
         return RT_OK;
@@ -60,7 +79,7 @@ rt_result rti_cuda_context_find(const rti_weights_def *def, rti_cuda_context *co
         driver->pop(&popped);
     }
     if (error != CUDA_SUCCESS)
-        return rti_cuda_fail(&def->host, RT_ERROR_DEVICE, "CUDA: cuda_context is not a context that can be made current");
+        return rti_cuda_fail(&def->host, RT_ERROR_DEVICE, "CUDA: cuda_context is not a context that can be made current (the driver's error %d)", (int)error);
     context->handle = (CUcontext)def->cuda_context;
     return RT_OK;
 }
@@ -98,6 +117,17 @@ static bool is_primary(const rti_cuda_context &context)
     return primary == context.handle;
 }
 
+// Our events are of the model's context: whether this driver takes them in a stream of a green one is seen by trying.
+static bool takes_events(cudaStream_t stream)
+{
+    cudaEvent_t event = NULL;
+    bool is_fine = cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess && cudaEventRecord(event, stream) == cudaSuccess &&
+                   cudaStreamSynchronize(stream) == cudaSuccess;
+    if (event) cudaEventDestroy(event);
+    if (!is_fine) rti_cuda_forget_error();
+    return is_fine;
+}
+
 // False where driver or device have no green contexts, or none so small.
 static bool green_stream(const rti_cuda_context &in, int percent, int priority, void **green, cudaStream_t *stream)
 {
@@ -129,7 +159,12 @@ static bool green_stream(const rti_cuda_context &in, int percent, int priority, 
     }
     *green = context;
     *stream = made;
-    return true;
+    if (takes_events(made)) return true;
+    cudaStreamDestroy(made);
+    rti_cuda_green_destroy(context);
+    *green = NULL;
+    *stream = NULL;
+    return false;
 }
 
 void rti_cuda_green_destroy(void *green)

@@ -27,6 +27,17 @@ static void *carve(carver *c, size_t bytes)
     return c->base ? c->base + at : NULL;
 }
 
+// The same for an array that kernels work in: what lies behind it, up to the next one, is nobody's (as the emulation checks).
+static void *carve_array(carver *c, size_t bytes)
+{
+    size_t padded = (bytes + 255) / 256 * 256 + RTI_ARRAY_GAP;
+    uint8_t *piece = (uint8_t *)carve(c, padded);
+#if defined(RTI_CUDA_EMULATION)
+    if (piece) rti_emulation::guard(piece + bytes, padded - bytes, true);
+#endif
+    return piece;
+}
+
 static int64_t largest(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -82,24 +93,24 @@ static size_t carve_slot(uint8_t *base, const slot_shape &s, rti_cuda_slot *slot
     rti_pass_rows nowhere = rti_pass_rows();
     size_t inputs = carve_inputs(NULL, s, &nowhere);
     slot->inputs = (uint8_t *)carve(&c, inputs);
-    slot->tables = (unsigned *)carve(&c, s.rows * (size_t)s.table_size * sizeof(unsigned));
-    slot->x = (float *)carve(&c, s.rows * s.hidden * sizeof(float));
-    slot->n = (float *)carve(&c, s.rows * s.hidden * sizeof(float));
-    slot->qkv = (float *)carve(&c, s.rows * s.qkv * sizeof(float));
-    slot->attention = (float *)carve(&c, s.rows * s.query * sizeof(float));
-    slot->gate_up = (float *)carve(&c, s.rows * s.gate_up * sizeof(float));
-    slot->activated = (float *)carve(&c, s.rows * s.ffn * sizeof(float));
-    slot->sublayer = (float *)carve(&c, s.rows * s.hidden * sizeof(float));
+    slot->tables = (unsigned *)carve_array(&c, s.rows * (size_t)s.table_size * sizeof(unsigned));
+    slot->x = (float *)carve_array(&c, s.rows * s.hidden * sizeof(float));
+    slot->n = (float *)carve_array(&c, s.rows * s.hidden * sizeof(float));
+    slot->qkv = (float *)carve_array(&c, s.rows * s.qkv * sizeof(float));
+    slot->attention = (float *)carve_array(&c, s.rows * s.query * sizeof(float));
+    slot->gate_up = (float *)carve_array(&c, s.rows * s.gate_up * sizeof(float));
+    slot->activated = (float *)carve_array(&c, s.rows * s.ffn * sizeof(float));
+    slot->sublayer = (float *)carve_array(&c, s.rows * s.hidden * sizeof(float));
     size_t split = (s.rows < RTI_SPLIT_ROWS ? s.rows : RTI_SPLIT_ROWS) * (size_t)s.max_chunks; // rows of more have a chunk each
-    slot->partial = (float *)carve(&c, (split > s.rows ? split : s.rows) * (size_t)s.heads * (size_t)(s.head_size + 2) * sizeof(float));
-    for (int i = 0; i < s.rope_count; i++) slot->angles[i] = (float2 *)carve(&c, s.rows * s.pairs[i] * sizeof(float2));
+    slot->partial = (float *)carve_array(&c, (split > s.rows ? split : s.rows) * (size_t)s.heads * (size_t)(s.head_size + 2) * sizeof(float));
+    for (int i = 0; i < s.rope_count; i++) slot->angles[i] = (float2 *)carve_array(&c, s.rows * s.pairs[i] * sizeof(float2));
     size_t blocks = (s.widest + 31) / 32;
     size_t padded_rows = (s.rows + RTI_ROW_PADDING - 1) / RTI_ROW_PADDING * RTI_ROW_PADDING;
     slot->rounded.padded_rows = (int)padded_rows;
-    slot->rounded.values = (int8_t *)carve(&c, padded_rows * blocks * 64);
-    slot->rounded.steps = (float2 *)carve(&c, padded_rows * blocks * sizeof(float2));
-    slot->rounded.split = s.wants_split ? (uint8_t *)carve(&c, padded_rows * blocks * 128) : NULL;
-    slot->logits = (float *)carve(&c, s.logits * s.vocab * sizeof(float));
+    slot->rounded.values = (int8_t *)carve_array(&c, padded_rows * blocks * 64);
+    slot->rounded.steps = (float2 *)carve_array(&c, padded_rows * blocks * sizeof(float2));
+    slot->rounded.split = s.wants_split ? (uint8_t *)carve_array(&c, padded_rows * blocks * 128) : NULL;
+    slot->logits = (float *)carve_array(&c, s.logits * s.vocab * sizeof(float));
     return c.used;
 }
 
@@ -118,9 +129,9 @@ static size_t carve_pinned(uint8_t *base, const slot_shape &s, rti_cuda_slot *sl
 static size_t carve_shared(uint8_t *base, const slot_shape &s, rti_device *d)
 {
     carver c = {base, 0};
-    d->adjusted = (float *)carve(&c, s.vocab * sizeof(float));
-    d->mask = (unsigned *)carve(&c, (s.vocab + 31) / 32 * sizeof(unsigned));
-    d->drawn = (int *)carve(&c, sizeof(int));
+    d->adjusted = (float *)carve_array(&c, s.vocab * sizeof(float));
+    d->mask = (unsigned *)carve_array(&c, (s.vocab + 31) / 32 * sizeof(unsigned));
+    d->drawn = (int *)carve_array(&c, sizeof(int));
     return c.used;
 }
 
@@ -210,6 +221,17 @@ rt_result rti_cuda_device_create(const rti_device_def *def, rti_device **out)
     }
     *out = d;
     return RT_OK;
+}
+
+void rti_cuda_device_forget(rti_device *d)
+{
+    for (int i = 0; i < RT_MAX_PASSES; i++) d->slots[i].begin = d->slots[i].end = d->slots[i].sent = NULL;
+    for (int i = 0; i <= RT_MAX_PASSES; i++) d->pinned_memory[i] = d->device_memory[i] = NULL;
+    rti_cuda_graphs_forget(d);
+    d->result_ready = NULL;
+    d->cache = NULL;
+    d->stream = NULL;
+    d->green = NULL;
 }
 
 void rti_cuda_device_destroy(rti_device *d)

@@ -113,6 +113,12 @@ rt_result rti_cuda_graphs_create(rti_device *d)
     return rti_cuda_check(&d->host, cudaStreamSynchronize(d->stream), "the first kernels");
 }
 
+void rti_cuda_graphs_forget(rti_device *d)
+{
+    for (int i = 0; i < RT_MAX_PASSES; i++)
+        if (d->slots[i].graphs) memset(d->slots[i].graphs, 0, graph_count(d) * sizeof(cudaGraphExec_t));
+}
+
 void rti_cuda_graphs_destroy(rti_device *d)
 {
     for (int i = 0; i < RT_MAX_PASSES; i++) {

@@ -178,7 +178,7 @@ rt_result rti_cuda_poll(rti_device *d, int32_t number, bool *idle, uint64_t *ela
     slot->is_queued = false;
     if (error != cudaSuccess) return rti_cuda_check(&d->host, error, "running a slice");
     float milliseconds = 0.0f;
-    cudaEventElapsedTime(&milliseconds, slot->begin, slot->end);
+    if (cudaEventElapsedTime(&milliseconds, slot->begin, slot->end) != cudaSuccess) rti_cuda_forget_error();
     *elapsed_ns = (uint64_t)((double)milliseconds * 1e6);
     if (*elapsed_ns == 0) *elapsed_ns = 1;
     return RT_OK;

@@ -17,6 +17,11 @@ rt_result rti_cuda_fail(const rt_host *host, rt_result code, const char *format,
     return rti_cuda_services->raise(host, code, message);
 }
 
+rt_result rti_cuda_no_context(const rt_host *host)
+{
+    return rti_cuda_fail(host, RT_ERROR_DEVICE, "CUDA: the model's context cannot be made current: it was destroyed, or the driver has shut down");
+}
+
 void rti_cuda_forget_error(void)
 {
     (void)cudaGetLastError();
@@ -42,7 +47,8 @@ static rt_isa weights_isa(const rti_weights *weights)
     return RT_ISA_SCALAR;
 }
 
-// The calls as the library makes them, on whatever thread: each inside the model's context.
+// The calls as the library makes them, on whatever thread: each inside the model's context. Where that cannot be made current nothing
+// is called: the runtime would take the thread's own context, or make one.
 template <auto function> struct scoped;
 template <typename R, typename D, typename... A, R (*function)(D *, A...)> struct scoped<function> {
     static const rti_weights *weights_of(const rti_weights *weights) { return weights; }
@@ -50,20 +56,22 @@ template <typename R, typename D, typename... A, R (*function)(D *, A...)> struc
     static R call(D *object, A... arguments)
     {
         rti_cuda_scope scope(weights_of(object)->context);
-        return function(object, arguments...);
+        return scope.is_pushed ? function(object, arguments...) : rti_cuda_no_context(&weights_of(object)->host);
     }
 };
 
 static rt_result device_create(const rti_device_def *def, rti_device **device)
 {
     rti_cuda_scope scope(def->weights->context);
-    return rti_cuda_device_create(def, device);
+    *device = NULL;
+    return scope.is_pushed ? rti_cuda_device_create(def, device) : rti_cuda_no_context(&def->host);
 }
 
 static void device_destroy(rti_device *device)
 {
     if (!device) return;
     rti_cuda_scope scope(device->weights->context);
+    if (!scope.is_pushed) rti_cuda_device_forget(device);
     rti_cuda_device_destroy(device);
 }
 
@@ -98,6 +106,17 @@ static rti_backend make_table(void)
     return b;
 }
 
+// The runtime says the same where there is no driver at all and where there is an old one.
+static void fail_for_driver(const rt_host *host)
+{
+    int driver = 0, runtime = 0;
+    cudaDriverGetVersion(&driver);
+    cudaRuntimeGetVersion(&runtime);
+    if (driver == 0) rti_cuda_fail(host, RT_ERROR_DEVICE, "CUDA: no device: there is no NVIDIA driver (libcuda.so.1)");
+    else rti_cuda_fail(host, RT_ERROR_DEVICE, "CUDA: no device: the driver is for CUDA %d.%d and this plugin was built with %d.%d: install a newer driver, or build with an older CUDA toolkit",
+                       driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+}
+
 extern "C" RT_API const rti_backend *rti_backend_plugin(uint32_t abi, const rti_plugin_services *services, const rt_host *host)
 {
     static const rti_backend table = make_table();
@@ -106,6 +125,8 @@ extern "C" RT_API const rti_backend *rti_backend_plugin(uint32_t abi, const rti_
     int count = 0;
     cudaError_t error = cudaGetDeviceCount(&count);
     if (error == cudaSuccess && count > 0) return &table;
-    rti_cuda_fail(host, RT_ERROR_DEVICE, "CUDA: no device: %s", error == cudaSuccess ? "none is installed" : cudaGetErrorString(error));
+    rti_cuda_forget_error();
+    if (error == cudaErrorInsufficientDriver) fail_for_driver(host);
+    else rti_cuda_fail(host, RT_ERROR_DEVICE, "CUDA: no device: %s", error == cudaSuccess ? "none is installed" : cudaGetErrorString(error));
     return NULL;
 }

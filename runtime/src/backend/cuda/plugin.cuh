@@ -17,6 +17,8 @@ rt_result rti_cuda_fail(const rt_host *host, rt_result code, const char *format,
 // The same for a failed call of the runtime: `what` was tried. cudaErrorMemoryAllocation becomes OUT_OF_MEMORY.
 rt_result rti_cuda_check(const rt_host *host, cudaError_t error, const char *what);
 
+rt_result rti_cuda_no_context(const rt_host *host); // a call outside the model's context
+
 // The runtime keeps a thread's last error until it is asked for it: what has been dealt with would come up after the next launch.
 void rti_cuda_forget_error(void);
 
@@ -41,6 +43,7 @@ struct rti_weights {
     const rti_network *network;
     rti_cuda_context context;
     rt_precision precision;
+    int load_threads;
     bool has_bfloat16; // Ampere and later: tensor-core products of bfloat16
     bool wants_split;  // some matrix is multiplied so
     rti_cuda_layer *layers;
@@ -108,8 +111,10 @@ struct rti_device {
 rt_result rti_cuda_device_memory(const rti_device_def *def, uint64_t *bytes);
 rt_result rti_cuda_device_create(const rti_device_def *def, rti_device **device);
 void rti_cuda_device_destroy(rti_device *device);
+void rti_cuda_device_forget(rti_device *device); // what is the context's is gone with it: nothing of it is given back
 rt_result rti_cuda_graphs_create(rti_device *device);
 void rti_cuda_graphs_destroy(rti_device *device);
+void rti_cuda_graphs_forget(rti_device *device); // the same of a context that is gone
 uint64_t rti_cuda_block_bytes(const rti_device *device);
 rt_result rti_cuda_block_copy(rti_device *device, uint32_t to, uint32_t from);
 rt_result rti_cuda_block_read(rti_device *device, uint32_t block, void *bytes);

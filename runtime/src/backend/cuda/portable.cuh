@@ -13,6 +13,7 @@
 
 #define RTI_UNROLL
 #define RTI_KEEP_LOOP
+#define RTI_ARRAY_GAP 256 // bytes between arrays of one allocation
 
 #else
 
@@ -21,6 +22,7 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 
+#define RTI_ARRAY_GAP 0
 #define RTI_UNROLL _Pragma("unroll")
 #define RTI_KEEP_LOOP _Pragma("unroll 1")
 #define RTI_LAUNCH(kernel, grid, block, shared_bytes, stream, ...) kernel<<<(grid), (block), (shared_bytes), (stream)>>>(__VA_ARGS__)

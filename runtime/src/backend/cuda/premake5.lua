@@ -64,4 +64,4 @@ repartee_project("repartee_cuda", "SharedLib")
     filter {}
     libdirs { libraries }
     linkoptions { "-Wl,--as-needed", "-Wl,--no-undefined" }
-    links { "cublasLt", "cublas", "cudart_static", "stdc++", "rt", "pthread", "dl", "m" }
+    links { "cudart_static", "stdc++", "rt", "pthread", "dl", "m" }

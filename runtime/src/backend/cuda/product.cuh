@@ -31,7 +31,7 @@ static void emulated_product(const int *a, const int *b, int parts, int d[4])
 {
     int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
     int fragment[6] = {a[0], a[1], parts > 1 ? a[2] : 0, parts > 1 ? a[3] : 0, b[0], parts > 1 ? b[1] : 0};
-    rti_emulation::warp_publish(fragment, sizeof fragment);
+    rti_emulation::warp_publish(fragment, sizeof fragment, rti_emulation::PRODUCT_INTEGERS);
     for (int i = 0; i < 4; i++) d[i] = MAGIC;
     for (int step = 0; step < 4; step++) { // step: whose columns of A and rows of B come next
         const int *from_a = (const int *)rti_emulation::warp_peek(g * 4 + step);
@@ -92,7 +92,7 @@ static __device__ __forceinline__ void multiply_floats(const unsigned a[4], cons
 #if defined(RTI_CUDA_EMULATION)
     int lane = (int)threadIdx.x % 32, g = lane / 4, t = lane % 4;
     unsigned fragment[6] = {a[0], a[1], a[2], a[3], b[0], b[1]};
-    rti_emulation::warp_publish(fragment, sizeof fragment);
+    rti_emulation::warp_publish(fragment, sizeof fragment, rti_emulation::PRODUCT_FLOATS);
     for (int k = 0; k < 16; k++) { // the hardware's own order is not said; any will do, so long as it is one
         const unsigned *from_a = (const unsigned *)rti_emulation::warp_peek(g * 4 + k % 8 / 2);
         for (int i = 0; i < 4; i++) {

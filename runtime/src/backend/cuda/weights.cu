@@ -1,6 +1,6 @@
 // Weights from the mapped file into the device's layouts.
 // SPDX-License-Identifier: MIT
-#include "backend/cuda/plugin.cuh"
+#include "backend/cuda/pack.cuh"
 #include "backend/cuda/quantised.cuh"
 #include "backend/cuda/unpack.cuh"
 
@@ -78,69 +78,6 @@ static rt_result upload_vector(rti_weights *w, const rti_vector *vector, const c
 // Matrices
 // ---------------------------------------------------------------------------------------------------------------------
 
-struct staging { // a packed matrix before it is sent
-    uint8_t *values, *supers;
-    size_t values_size, supers_size;
-};
-
-static void staging_free(rti_weights *w, staging *s)
-{
-    rti_cuda_services->release(&w->host, s->values, s->values_size);
-    rti_cuda_services->release(&w->host, s->supers, s->supers_size);
-}
-
-static bool staging_create(rti_weights *w, const rti_device_matrix &m, staging *s)
-{
-    *s = staging();
-    s->values_size = (size_t)m.groups * (size_t)m.blocks * (size_t)rti_record_bytes(m.layout, m.scale_kind, m.has_offsets);
-    s->supers_size = m.scale_kind == RTI_SCALE_K ? (size_t)m.groups * (size_t)((m.blocks + 7) / 8) * RTI_SUPER_BYTES : 0;
-    s->values = (uint8_t *)rti_cuda_services->allocate(&w->host, s->values_size);
-    if (s->supers_size) s->supers = (uint8_t *)rti_cuda_services->allocate(&w->host, s->supers_size);
-    if (s->values && (s->supers || !s->supers_size)) return true;
-    staging_free(w, s);
-    return false;
-}
-
-// Row r of a block to its places in the record.
-static void fill_record(const rti_device_matrix &m, const rti_unpacked &block, int r, uint8_t *record)
-{
-    for (int i = 0; i < (m.layout == RTI_LAYOUT_INT4 ? 16 : 32); i++) record[rti_value_at(m.layout, r, i)] = block.values[i];
-    size_t size = m.scale_kind == RTI_SCALE_F16 ? 2 : 1;
-    for (int half = 0; half < (m.layout == RTI_LAYOUT_INT8_HALF ? 2 : 1); half++)
-        memcpy(record + rti_scale_at(m.layout, m.scale_kind, m.has_offsets, r, half, false), block.scales + (size_t)half * size, size);
-    if (m.has_offsets) memcpy(record + rti_scale_at(m.layout, m.scale_kind, m.has_offsets, r, 0, true), block.offset, size);
-}
-
-static void fill_row(const rti_matrix &source, const rti_type_info *info, const rti_device_matrix &m, int row, staging *s)
-{
-    const uint8_t *in = (const uint8_t *)source.data + (size_t)row * (size_t)(source.columns / info->block_values) * (size_t)info->block_bytes;
-    const size_t group = (size_t)(row / RTI_GROUP), r = (size_t)(row % RTI_GROUP), eights = (size_t)(m.blocks + 7) / 8;
-    const size_t record_bytes = (size_t)rti_record_bytes(m.layout, m.scale_kind, m.has_offsets);
-    for (int b = 0; b < m.blocks; b++) {
-        rti_unpacked block;
-        rti_unpack_block(source.type, in, b, &block);
-        fill_record(m, block, (int)r, s->values + (group * (size_t)m.blocks + (size_t)b) * record_bytes);
-        if (s->supers && b % 8 == 0)
-            memcpy(s->supers + (group * eights + (size_t)b / 8) * RTI_SUPER_BYTES + r % 8 * 8 + r / 8 * 4, block.supers, 4);
-    }
-}
-
-static rt_result upload_quantised(rti_weights *w, const rti_matrix &source, const rti_unpack_form &form, rti_device_matrix *m)
-{
-    const rti_type_info *info = rti_cuda_services->type_find((uint32_t)source.type);
-    m->layout = form.layout;
-    m->scale_kind = form.scale_kind;
-    m->has_offsets = form.has_offsets;
-    m->blocks = source.columns / RTI_BLOCK_COLUMNS;
-    staging s;
-    if (!staging_create(w, *m, &s)) return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to pack %s", source.name);
-    for (int row = 0; row < source.rows; row++) fill_row(source, info, *m, row, &s);
-    rt_result result = upload(w, s.values, s.values_size, source.name, (void **)&m->values);
-    if (result == RT_OK && s.supers) result = upload(w, s.supers, s.supers_size, source.name, (void **)&m->supers);
-    staging_free(w, &s);
-    return result;
-}
-
 static rt_result upload_row_scale(rti_weights *w, const rti_matrix &source, rti_device_matrix *m)
 {
     if (!source.scale) return RT_OK;
@@ -153,40 +90,25 @@ static rt_result upload_row_scale(rti_weights *w, const rti_matrix &source, rti_
     return result;
 }
 
-static rt_result upload_decoded(rti_weights *w, const rti_matrix &source, rti_device_matrix *m)
+// Packed as m's layout says: the device's order.
+static rt_result upload_packed(rti_weights *w, const rti_matrix &source, rti_device_matrix *m)
 {
-    size_t count = (size_t)source.rows * (size_t)source.columns;
-    float *values = (float *)rti_cuda_services->allocate(&w->host, count * sizeof(float));
-    if (!values) return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to decode %s", source.name);
-    rti_cuda_services->dequantize(source.type, source.data, values, count);
-    m->layout = RTI_LAYOUT_F32;
-    rt_result result = upload(w, values, count * sizeof(float), source.name, (void **)&m->values);
-    rti_cuda_services->release(&w->host, values, count * sizeof(float));
+    rti_packed packed;
+    if (!rti_pack(&w->host, source, *m, w->load_threads, &packed))
+        return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to pack %s", source.name);
+    rt_result result = upload(w, packed.values, packed.values_size, source.name, (void **)&m->values);
+    if (result == RT_OK && packed.supers) result = upload(w, packed.supers, packed.supers_size, source.name, (void **)&m->supers);
+    // F8's two not-numbers have no bfloat16 in kernels: such a matrix, which no model should have, takes the plain one.
+    m->by_tensor_cores = m->layout > RTI_LAYOUT_F32 && w->precision == RT_PRECISION_FAST && w->has_bfloat16 && packed.is_whole;
+    w->wants_split = w->wants_split || m->by_tensor_cores;
+    rti_pack_free(&w->host, &packed);
     return result;
 }
 
-// F16, BF16 and FP8 as they are, in the order of rti_halves_index; zeros fill the last tile and block.
-static rt_result upload_halves(rti_weights *w, const rti_matrix &source, rti_layout layout, rti_device_matrix *m)
+static bool float_layout_of(rti_type type, rti_layout *layout)
 {
-    const size_t size = layout == RTI_LAYOUT_F8 ? 1 : 2;
-    m->layout = layout;
-    m->blocks = (source.columns + RTI_BLOCK_COLUMNS - 1) / RTI_BLOCK_COLUMNS;
-    bool is_whole = true; // F8's two not-numbers have no bfloat16 in kernels: such a matrix, which no model should have, takes the plain one
-    const size_t bytes = (size_t)m->groups * (size_t)m->blocks * RTI_GROUP * RTI_BLOCK_COLUMNS * size;
-    uint8_t *packed = (uint8_t *)rti_cuda_services->allocate(&w->host, bytes);
-    if (!packed) return rti_cuda_fail(&w->host, RT_ERROR_OUT_OF_MEMORY, "CUDA: no memory to pack %s", source.name);
-    const uint8_t *in = (const uint8_t *)source.data;
-    for (int row = 0; row < source.rows; row++)
-        for (int c = 0; c < source.columns; c++, in += size) {
-            size_t tile = ((size_t)(row / RTI_GROUP) * (size_t)m->blocks + (size_t)(c / 32)) * (RTI_GROUP * 32);
-            memcpy(packed + (tile + (size_t)rti_halves_index(layout, row % RTI_GROUP, c % 32)) * size, in, size);
-            is_whole = is_whole && (layout != RTI_LAYOUT_F8 || (*in & 0x7f) != 0x7f);
-        }
-    m->by_tensor_cores = w->precision == RT_PRECISION_FAST && w->has_bfloat16 && is_whole;
-    w->wants_split = w->wants_split || m->by_tensor_cores;
-    rt_result result = upload(w, packed, bytes, source.name, (void **)&m->values);
-    rti_cuda_services->release(&w->host, packed, bytes);
-    return result;
+    *layout = type == RTI_TYPE_F16 ? RTI_LAYOUT_F16 : type == RTI_TYPE_BF16 ? RTI_LAYOUT_BF16 : RTI_LAYOUT_F8;
+    return type == RTI_TYPE_F16 || type == RTI_TYPE_BF16 || type == RTI_TYPE_F8_E4M3;
 }
 
 static rt_result upload_matrix(rti_weights *w, const rti_matrix &source, rti_device_matrix *m)
@@ -199,15 +121,19 @@ static rt_result upload_matrix(rti_weights *w, const rti_matrix &source, rti_dev
     rt_result result = upload_row_scale(w, source, m);
     if (result != RT_OK) return result;
     rti_unpack_form form;
-    if (rti_unpack_form_of(source.type, &form)) return upload_quantised(w, source, form, m);
-    size_t count = (size_t)source.rows * (size_t)source.columns;
-    switch (source.type) {
-    case RTI_TYPE_F32: m->layout = RTI_LAYOUT_F32; return upload(w, source.data, count * 4, source.name, (void **)&m->values);
-    case RTI_TYPE_F16: return upload_halves(w, source, RTI_LAYOUT_F16, m);
-    case RTI_TYPE_BF16: return upload_halves(w, source, RTI_LAYOUT_BF16, m);
-    case RTI_TYPE_F8_E4M3: return upload_halves(w, source, RTI_LAYOUT_F8, m);
-    default: return upload_decoded(w, source, m); // rare types: exact, at four bytes a weight
+    if (rti_unpack_form_of(source.type, &form)) {
+        m->layout = form.layout;
+        m->scale_kind = form.scale_kind;
+        m->has_offsets = form.has_offsets;
+        m->blocks = source.columns / RTI_BLOCK_COLUMNS;
+    } else if (float_layout_of(source.type, &m->layout)) {
+        m->blocks = (source.columns + RTI_BLOCK_COLUMNS - 1) / RTI_BLOCK_COLUMNS;
+    } else {
+        m->layout = RTI_LAYOUT_F32;
+        if (source.type == RTI_TYPE_F32)
+            return upload(w, source.data, (size_t)source.rows * (size_t)source.columns * sizeof(float), source.name, (void **)&m->values);
     }
+    return upload_packed(w, source, m);
 }
 
 static rt_result upload_norm(rti_weights *w, const rti_vector &weight, const rti_vector &bias, rti_norm *norm)
@@ -279,14 +205,14 @@ static rt_result budget_of(const rt_host *host, size_t wanted, uint64_t *budget)
 
 rt_result rti_cuda_weights_measure(const rti_weights_def *def, rti_weights_memory *memory)
 {
-    uint64_t budget;
+    uint64_t budget = 0;
     rti_cuda_context context;
     *memory = rti_weights_memory();
     rt_result result = rti_cuda_context_find(def, &context);
     if (result != RT_OK) return result;
     {
         rti_cuda_scope scope(context);
-        result = budget_of(&def->host, def->device_memory_bytes, &budget);
+        result = !scope.is_pushed ? rti_cuda_no_context(&def->host) : budget_of(&def->host, def->device_memory_bytes, &budget);
     }
     rti_cuda_context_release(context);
     if (result != RT_OK) return result;
@@ -374,6 +300,7 @@ rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **out)
     w->host = def->host;
     w->network = def->network;
     w->precision = def->precision;
+    w->load_threads = def->load_threads;
     w->allocation_capacity = (size_t)def->network->layer_count * 64 + 64;
     w->allocations = (rti_cuda_allocation *)rti_cuda_services->allocate(&w->host, w->allocation_capacity * sizeof(rti_cuda_allocation));
     w->layers = (rti_cuda_layer *)rti_cuda_services->allocate(&w->host, (size_t)def->network->layer_count * sizeof(rti_cuda_layer));
@@ -384,7 +311,7 @@ rt_result rti_cuda_weights_create(const rti_weights_def *def, rti_weights **out)
     if (result == RT_OK) {
         rti_cuda_scope scope(w->context);
         uint64_t budget = 0;
-        result = budget_of(&w->host, def->device_memory_bytes, &budget);
+        result = !scope.is_pushed ? rti_cuda_no_context(&w->host) : budget_of(&w->host, def->device_memory_bytes, &budget);
         w->device_layers = layers_within(def->network, budget);
         int major = 0;
         if (result == RT_OK)
@@ -407,7 +334,8 @@ void rti_cuda_weights_destroy(rti_weights *w)
     if (!w) return;
     if (w->allocation_count > 0) {
         rti_cuda_scope scope(w->context);
-        for (size_t i = 0; i < w->allocation_count; i++) give_back(w->allocations[i]);
+        // A context that is gone has taken its memory along.
+        for (size_t i = 0; scope.is_pushed && i < w->allocation_count; i++) give_back(w->allocations[i]);
         rti_cuda_forget_error(); // of a device that is lost
     }
     rti_cuda_context_release(w->context);

@@ -71,6 +71,7 @@ struct fiber {
     thread_state identity;
     uint8_t given[2][32]; // what it handed to its warp; two, so that a quick lane cannot overwrite what a slow one still reads
     int round;            // warp operations so far
+    warp_operation operation; // the last of them
 };
 
 struct block_runner {
@@ -78,6 +79,7 @@ struct block_runner {
     uint8_t *stacks;
     machine_context scheduler;
     int count, running, votes;
+    bool is_broken; // an access that hardware would not make
     const std::function<void()> *body;
     void *scheduler_fake_stack;
     const void *scheduler_stack;
@@ -147,9 +149,10 @@ int barrier_or(int vote)
     return any;
 }
 
-void warp_publish(const void *mine, int bytes)
+void warp_publish(const void *mine, int bytes, warp_operation which)
 {
     fiber *f = &runner.fibers[runner.running];
+    f->operation = which;
     memcpy(f->given[f->round++ & 1], mine, (size_t)bytes);
     wait_as(AT_WARP);
 }
@@ -161,19 +164,30 @@ const void *warp_peek(int lane)
     return f->given[(runner.fibers[index].round - 1) & 1];
 }
 
-// Releases the lanes of a warp once all that still live wait for each other.
+bool check_access(const void *at, size_t size)
+{
+    bool is_aligned = (uintptr_t)at % size == 0;
+    runner.is_broken = runner.is_broken || !is_aligned;
+    return is_aligned;
+}
+
+void guard(void *at, size_t bytes, bool closed)
+{
+#if SANITIZED
+    if (closed) __asan_poison_memory_region(at, bytes);
+    else __asan_unpoison_memory_region(at, bytes);
+#else
+    (void)at, (void)bytes, (void)closed;
+#endif
+}
+
+// Releases the lanes of a warp once all of them wait for each other in one operation: every mask in this backend is the full one.
 static bool release_warp(int first)
 {
-    int last = first + 32 < runner.count ? first + 32 : runner.count;
-    int waiting = 0;
-    for (int i = first; i < last; i++) {
-        if (runner.fibers[i].state == FINISHED) continue;
-        if (runner.fibers[i].state != AT_WARP) return false;
-        waiting++;
-    }
-    for (int i = first; i < last; i++)
-        if (runner.fibers[i].state == AT_WARP) runner.fibers[i].state = RUNNABLE;
-    return waiting > 0;
+    for (int i = first; i < first + 32; i++)
+        if (i >= runner.count || runner.fibers[i].state != AT_WARP || runner.fibers[i].operation != runner.fibers[first].operation) return false;
+    for (int i = first; i < first + 32; i++) runner.fibers[i].state = RUNNABLE;
+    return true;
 }
 
 static bool release_block(void)
@@ -190,12 +204,16 @@ static bool release_block(void)
 }
 
 // False: threads wait for others that never come.
-static bool run_block(void)
+static bool run_block(bool backwards)
 {
+    const int warps = (runner.count + 31) / 32;
     for (;;) {
         bool moved = false, all_finished = true;
-        for (int first = 0; first < runner.count; first += 32) {
-            for (int i = first; i < first + 32 && i < runner.count; i++) {
+        for (int w = 0; w < warps; w++) {
+            const int first = (backwards ? warps - 1 - w : w) * 32;
+            for (int lane = 0; lane < 32; lane++) {
+                const int i = first + (backwards ? 31 - lane : lane);
+                if (i >= runner.count) continue;
                 if (runner.fibers[i].state == RUNNABLE) {
                     resume(i);
                     moved = true;
@@ -204,6 +222,7 @@ static bool run_block(void)
             }
             if (release_warp(first)) moved = true;
         }
+        if (runner.is_broken) return false;
         if (all_finished) return true;
         if (release_block()) moved = true;
         if (!moved) return false;
@@ -232,8 +251,11 @@ static void prepare_fibers(dim3 grid, dim3 block, uint3 block_index, uint8_t *sh
 
 bool run_blocks(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body)
 {
+    static thread_local unsigned launches;
+    const bool backwards = launches++ % 2 != 0;
     int count = (int)(block.x * block.y * block.z);
     if (count < 1 || count > most_threads || shared_bytes > 48 * 1024) return false; // more shared memory is asked for by name
+    if (grid.x < 1 || grid.y < 1 || grid.z < 1 || grid.x > 0x7fffffffu || grid.y > 65535u || grid.z > 65535u) return false;
     std::vector<fiber> fibers((size_t)count);
     uint8_t *stacks = (uint8_t *)malloc((size_t)count * stack_bytes);
     // Exactly as many bytes as were asked for, so that reading past them is caught.
@@ -249,8 +271,10 @@ bool run_blocks(dim3 grid, dim3 block, size_t shared_bytes, const std::function<
         for (unsigned y = 0; y < grid.y && met; y++)
             for (unsigned x = 0; x < grid.x && met; x++) {
                 memset(shared, 0xcd, shared_bytes); // never zero by luck
-                prepare_fibers(grid, block, uint3{x, y, z}, shared);
-                met = run_block();
+                uint3 index = {x, y, z};
+                if (backwards) index = uint3{grid.x - 1 - x, grid.y - 1 - y, grid.z - 1 - z};
+                prepare_fibers(grid, block, index, shared);
+                met = run_block(backwards);
             }
     runner = outer;
     free(stacks);

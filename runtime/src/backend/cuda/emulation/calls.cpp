@@ -29,11 +29,12 @@ static bool held = false;
 static int64_t allocations_left = -1, calls_left = -1;
 static uint64_t allocations_to_fail;
 static int64_t calls[RTI_EMULATED_CALL_COUNT], objects;
-static std::map<void *, size_t> device_memory;
+static std::map<void *, size_t> device_memory, all_memory; // the latter with the computer's, pinned
 static std::vector<stream *> streams;
 static std::recursive_mutex lock; // contexts live on threads of their own
 
 static thread_local std::vector<CUcontext> contexts; // the driver's stack, a thread
+static thread_local int captures; // that this thread has begun and not ended
 
 // Every call of the runtime begins with this. Outside any context it fails, as on a thread that never chose a device.
 static cudaError_t enter(rti_emulated_call kind, bool needs_context = true)
@@ -44,6 +45,8 @@ static cudaError_t enter(rti_emulated_call kind, bool needs_context = true)
     if (kind != RTI_EMULATED_ANY) calls[kind]++;
     if (calls_left > 0) calls_left--;
     if (calls_left == 0) return last_error = cudaErrorLaunchFailure;
+    // What would wait, or might, while this thread captures a stream.
+    if (captures > 0 && (kind == RTI_EMULATED_ALLOCATING || kind == RTI_EMULATED_SYNCHRONISING)) return last_error = cudaErrorStreamCaptureUnsupported;
     if (kind == RTI_EMULATED_ALLOCATING && allocations_left >= 0 && allocations_left-- == 0) {
         allocations_left = 0;
         return last_error = cudaErrorMemoryAllocation;
@@ -107,18 +110,26 @@ static cudaError_t give_memory(void **pointer, size_t bytes, bool is_device)
     *pointer = NULL;
     cudaError_t error = enter(RTI_EMULATED_ALLOCATING);
     if (error != cudaSuccess) return error;
-    *pointer = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    if (posix_memalign(pointer, 256, bytes ? bytes : 1) != 0) *pointer = NULL; // exactly so many: what lies behind is nobody's
+    if (!*pointer) {
+        leave_object();
+        return last_error = cudaErrorMemoryAllocation;
+    }
+    memset(*pointer, 0xff, bytes); // no numbers, and indices of nothing
     std::lock_guard<std::recursive_mutex> guard(lock);
-    if (*pointer && is_device) device_memory[*pointer] = bytes;
-    return *pointer ? cudaSuccess : cudaErrorMemoryAllocation;
+    all_memory[*pointer] = bytes;
+    if (is_device) device_memory[*pointer] = bytes;
+    return cudaSuccess;
 }
 
 static cudaError_t take_memory(void *pointer)
 {
     if (!pointer) return cudaSuccess;
     {
-        std::lock_guard<std::recursive_mutex> guard(lock);
+        std::lock_guard<std::recursive_mutex> holding(lock);
         device_memory.erase(pointer);
+        guard(pointer, all_memory[pointer], false);
+        all_memory.erase(pointer);
     }
     leave_object();
     free(pointer);
@@ -147,6 +158,9 @@ const char *cudaGetErrorString(cudaError_t error)
     case cudaErrorInvalidValue: return "invalid argument";
     case cudaErrorMemoryAllocation: return "out of memory";
     case cudaErrorDeviceUninitialized: return "invalid device context";
+    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
+    case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorNotReady: return "device not ready";
     case cudaErrorLaunchFailure: return "unspecified launch failure";
@@ -161,6 +175,8 @@ cudaError_t cudaGetLastError(void)
     return error;
 }
 
+cudaError_t cudaDriverGetVersion(int *version) { *version = 13000; return cudaSuccess; }
+cudaError_t cudaRuntimeGetVersion(int *version) { *version = 13000; return cudaSuccess; }
 cudaError_t cudaGetDeviceCount(int *count) { *count = 1; return enter(RTI_EMULATED_ANY, false); }
 cudaError_t cudaSetDevice(int device) { return device == 0 ? enter(RTI_EMULATED_ANY) : cudaErrorNoDevice; }
 
@@ -256,13 +272,16 @@ cudaError_t cudaStreamQuery(cudaStream_t s)
 cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode)
 {
     if (s->capturing) return cudaErrorInvalidValue;
-    return give_object(&s->capturing, new graph);
+    cudaError_t error = give_object(&s->capturing, new graph);
+    if (error == cudaSuccess) captures++;
+    return error;
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
 {
     *g = s->capturing;
     s->capturing = NULL;
+    if (*g) captures--;
     return *g ? enter(RTI_EMULATED_ANY) : cudaErrorInvalidValue;
 }
 

@@ -1,9 +1,14 @@
 // emulation/emulation.h - as much of CUDA as this backend uses, on one thread of the processor.
 //
 // A launch runs its blocks one after another. The threads of a block are fibers: each runs until it meets a barrier or a
-// warp operation and goes on when all that must meet there have come. Threads that never meet (a barrier inside a branch
-// that only some take) are reported as a failed launch, where hardware would hang. Memory is the processor's, so the
-// address sanitizer watches every access of every kernel.
+// warp operation and goes on when all that must meet there have come. Memory is the processor's, so the address sanitizer watches
+// every access of every kernel. A launch fails for what hardware does not define, or hangs on:
+// - threads that never meet (a barrier inside a branch that only some take)
+// - lanes of a warp that meet in different operations, or without all 32 of them
+// - an address that is no multiple of the vector's size
+// - a grid, a block or shared memory that are larger than a launch may ask for, or empty
+// Every other launch runs its blocks, warps and lanes from the last to the first: what one reads of another without a barrier
+// between them is right in one of the two orders at most. Device and shared memory begin as rubbish.
 //
 // A stream runs what it is given at once, unless it is held (faults.h); while it captures, launches are noted and replayed by
 // the graph.
@@ -35,12 +40,12 @@ struct dim3 {
     dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 struct uint3 { unsigned x, y, z; };
-struct int2 { int x, y; };
-struct int4 { int x, y, z, w; };
-struct uint2 { unsigned x, y; };
-struct uint4 { unsigned x, y, z, w; };
-struct float2 { float x, y; };
-struct float4 { float x, y, z, w; };
+struct alignas(8) int2 { int x, y; };
+struct alignas(16) int4 { int x, y, z, w; };
+struct alignas(8) uint2 { unsigned x, y; };
+struct alignas(16) uint4 { unsigned x, y, z, w; };
+struct alignas(8) float2 { float x, y; };
+struct alignas(16) float4 { float x, y, z, w; };
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 static inline float2 make_float2(float x, float y) { return {x, y}; }
 
@@ -57,10 +62,17 @@ void barrier(void);
 int barrier_or(int vote); // whether any thread's is not 0
 // Warp operations: every lane gives at most 32 bytes and waits for the others; then each may read what any lane gave, until
 // its own next operation.
-void warp_publish(const void *mine, int bytes);
+enum warp_operation { SHUFFLE_XOR = 1, SHUFFLE, SYNC, PRODUCT_INTEGERS, PRODUCT_FLOATS };
+void warp_publish(const void *mine, int bytes, warp_operation which);
 const void *warp_peek(int lane);
 
-// All blocks of a launch, one after another. False: threads wait for others that never come, or the launch asks for too much.
+// An access of `size` bytes, which must lie at a multiple of that. False: the launch has failed, and nothing may be read there.
+bool check_access(const void *at, size_t size);
+
+// Under the address sanitizer nobody may touch these bytes (`closed`), or may again; else nothing.
+void guard(void *at, size_t bytes, bool closed);
+
+// All blocks of a launch, one after another. False: see above.
 bool run_blocks(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &body);
 int launch(dim3 grid, dim3 block, size_t shared_bytes, struct stream *stream, std::function<void()> body);
 
@@ -80,21 +92,21 @@ static inline int __syncthreads_or(int vote) { return rti_emulation::barrier_or(
 
 template <typename T> static inline T __shfl_xor_sync(unsigned, T value, int lane_mask)
 {
-    rti_emulation::warp_publish(&value, (int)sizeof(T));
+    rti_emulation::warp_publish(&value, (int)sizeof(T), rti_emulation::SHUFFLE_XOR);
     T other;
     memcpy(&other, rti_emulation::warp_peek((int)((threadIdx.x & 31u) ^ (unsigned)lane_mask)), sizeof(T));
     return other;
 }
 template <typename T> static inline T __shfl_sync(unsigned, T value, int lane)
 {
-    rti_emulation::warp_publish(&value, (int)sizeof(T));
+    rti_emulation::warp_publish(&value, (int)sizeof(T), rti_emulation::SHUFFLE);
     T other;
     memcpy(&other, rti_emulation::warp_peek(lane & 31), sizeof(T));
     return other;
 }
 static inline void __syncwarp(unsigned = 0xffffffffu)
 {
-    rti_emulation::warp_publish("", 0);
+    rti_emulation::warp_publish("", 0, rti_emulation::SYNC);
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -124,8 +136,8 @@ static inline int __float_as_int(float f) { int bits; memcpy(&bits, &f, 4); retu
 static inline float __int_as_float(int bits) { float f; memcpy(&f, &bits, 4); return f; }
 static inline int max(int a, int b) { return a > b ? a : b; }
 static inline int min(int a, int b) { return a < b ? a : b; }
-template <typename T> static inline T __ldg(const T *p) { return *p; }
-template <typename T> static inline T __ldcs(const T *p) { return *p; }
+template <typename T> static inline T __ldg(const T *p) { return rti_emulation::check_access(p, sizeof(T)) ? *p : T(); }
+template <typename T> static inline T __ldcs(const T *p) { return rti_emulation::check_access(p, sizeof(T)) ? *p : T(); }
 static inline unsigned __byte_perm(unsigned a, unsigned b, unsigned which)
 {
     uint64_t both = (uint64_t)b << 32 | a;
@@ -159,10 +171,13 @@ enum cudaError_t {
     cudaSuccess = 0,
     cudaErrorInvalidValue = 1,
     cudaErrorMemoryAllocation = 2,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
     cudaErrorDeviceUninitialized = 201,
     cudaErrorNotReady = 600,
     cudaErrorLaunchFailure = 719,
+    cudaErrorStreamCaptureUnsupported = 900,
 };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1, cudaStreamCaptureModeRelaxed = 2 };
@@ -177,6 +192,8 @@ struct cudaDeviceProp {
 
 const char *cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError(void);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaRuntimeGetVersion(int *version);
 cudaError_t cudaGetDeviceCount(int *count);
 cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int device);

@@ -264,16 +264,8 @@ static void print_attention(const rti_kernels *kernels, const uint8_t *memory)
 
 static void activations_create(rti_arena *arena, const rti_kernels *kernels, rti_act *act)
 {
-    const size_t count = (size_t)MOST_ROWS * COLUMNS, blocks = count / RTI_BLOCK_COLUMNS;
-    *act = (rti_act){.stride = COLUMNS, .scale_stride = COLUMNS / RTI_BLOCK_COLUMNS};
-    act->values = rti_arena_take(arena, count, sizeof(float));
-    act->q = rti_arena_take(arena, count, 1);
-    act->low = rti_arena_take(arena, count, 1);
-    for (int i = 0; i < 2; i++) {
-        act->rounding[i].scales = rti_arena_take(arena, blocks, sizeof(rti_act_scale));
-        act->rounding[i].minus_sums = rti_arena_take(arena, blocks, sizeof(int32_t));
-        act->rounding[i].halves = rti_arena_take(arena, blocks, sizeof(rti_act_halves));
-    }
+    const size_t count = (size_t)MOST_ROWS * COLUMNS;
+    rti_act_place(arena, kernels, act, MOST_ROWS, COLUMNS, true, true);
     for (size_t i = 0; act->values && i < count; i++)
         act->values[i] = (float)((double)(i * 2654435761u % 1000) / 500.0 - 1.0);
     for (int32_t row = 0; act->values && row < MOST_ROWS; row++)

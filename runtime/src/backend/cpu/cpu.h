@@ -118,8 +118,9 @@ typedef struct rti_act_rounding {
 typedef struct rti_act {
     float *values;
     int8_t *q, *low;
+    int16_t *words[2];            // by planes - 1: all bits of each, for kernels that take words; of a quad the columns 0, 2, 1, 3
     rti_act_rounding rounding[2]; // by planes - 1
-    size_t stride;                // of values, q, low
+    size_t stride;                // of values, q, low, words
     size_t scale_stride;          // stride / 32
 } rti_act;
 
@@ -144,6 +145,7 @@ typedef struct rti_attention_job {
 typedef struct rti_kernels {
     rt_isa isa;
     const char *name;
+    bool takes_words; // of activations, see rti_act
     // One panel times rows [row, row + count): out[i * out_stride + lane]. Integer form, or float activations.
     void (*matrix_fast)(const rti_packed *m, int32_t panel, int32_t planes, const rti_act *in, int32_t row, int32_t count,
                         float *out, size_t out_stride);
@@ -191,6 +193,8 @@ typedef struct rti_arena {
 
 // count * size bytes, aligned to 64.
 void *rti_arena_take(rti_arena *arena, size_t count, size_t size);
+// Room for rows of activations as floats and, unless only those are wanted, rounded to 8 bits; `wide`: to 16 as well.
+void rti_act_place(rti_arena *arena, const rti_kernels *kernels, rti_act *act, int32_t rows, int32_t columns, bool rounded, bool wide);
 // Aligned to 2 MiB, and the system is asked for huge pages: half the read bandwidth is lost without.
 void *rti_huge_allocate(const rt_host *host, size_t bytes);
 void rti_huge_release(const rt_host *host, void *pointer, size_t bytes);

@@ -4,23 +4,6 @@
 
 #include <string.h>
 
-static void place_act(rti_arena *arena, const rti_weights *weights, rti_act *act, int32_t rows, int32_t columns, bool wide)
-{
-    size_t count = (size_t)rows * (size_t)columns, blocks = count / RTI_BLOCK_COLUMNS;
-    *act = (rti_act){.stride = (size_t)columns, .scale_stride = (size_t)columns / RTI_BLOCK_COLUMNS};
-    act->values = rti_arena_take(arena, count, sizeof(float)); // norms and sums are made in float first
-    if (weights->precision == RT_PRECISION_EXACT) {
-        return;
-    }
-    act->q = rti_arena_take(arena, count, 1);
-    act->low = wide ? rti_arena_take(arena, count, 1) : NULL;
-    for (int i = 0; i < (wide ? 2 : 1); i++) {
-        act->rounding[i].scales = rti_arena_take(arena, blocks, sizeof(rti_act_scale));
-        act->rounding[i].minus_sums = rti_arena_take(arena, blocks, sizeof(int32_t));
-        act->rounding[i].halves = rti_arena_take(arena, blocks, sizeof(rti_act_halves));
-    }
-}
-
 static void place_slot(rti_arena *arena, const rti_device *device, rti_slot *slot)
 {
     const rti_device_def *def = &device->def;
@@ -36,8 +19,10 @@ static void place_slot(rti_arena *arena, const rti_device *device, rti_slot *slo
     slot->panels = rti_arena_take(arena, (size_t)device->vocabulary / RTI_PANEL_ROWS, sizeof(int32_t));
     slot->groups = rti_arena_take(arena, row_count, sizeof(rti_row_group));
     slot->x = rti_arena_take(arena, row_count * (size_t)device->hidden, sizeof(float));
-    place_act(arena, device->weights, &slot->input, rows, RTI_MAX(device->hidden, device->attention_width), true);
-    place_act(arena, device->weights, &slot->hidden, rows, device->feed_forward, device->weights->planes[RTI_ROLE_DOWN] == 2);
+    const rti_weights *weights = device->weights;
+    const bool rounded = weights->precision == RT_PRECISION_FAST;
+    rti_act_place(arena, weights->kernels, &slot->input, rows, RTI_MAX(device->hidden, device->attention_width), rounded, true);
+    rti_act_place(arena, weights->kernels, &slot->hidden, rows, device->feed_forward, rounded, weights->planes[RTI_ROLE_DOWN] == 2);
     slot->query = rti_arena_take(arena, row_count * (size_t)device->attention_width, sizeof(float));
     slot->attended = rti_arena_take(arena, row_count * (size_t)device->attention_width, sizeof(float));
     slot->peak = rti_arena_take(arena, row_count * (size_t)network->head_count, sizeof(float));

@@ -27,15 +27,8 @@ static bool tiles_agree(rti_type type, int32_t planes)
     rti_packed m;
     rti_packed_shape(&m, rti_form_find(type), RTI_PANEL_ROWS, COLUMNS);
     m.data = rti_arena_take(&arena, 1, m.panel_bytes);
-    rti_act act = {.stride = COLUMNS, .scale_stride = COLUMNS / RTI_BLOCK_COLUMNS};
-    act.values = rti_arena_take(&arena, ROWS * COLUMNS, sizeof(float));
-    act.q = rti_arena_take(&arena, ROWS * COLUMNS, 1);
-    act.low = rti_arena_take(&arena, ROWS * COLUMNS, 1);
-    for (int i = 0; i < 2; i++) {
-        act.rounding[i].scales = rti_arena_take(&arena, ROWS * COLUMNS / RTI_BLOCK_COLUMNS, sizeof(rti_act_scale));
-        act.rounding[i].minus_sums = rti_arena_take(&arena, ROWS * COLUMNS / RTI_BLOCK_COLUMNS, sizeof(int32_t));
-        act.rounding[i].halves = rti_arena_take(&arena, ROWS * COLUMNS / RTI_BLOCK_COLUMNS, sizeof(rti_act_halves));
-    }
+    rti_act act;
+    rti_act_place(&arena, &rti_kernels_avx512, &act, ROWS, COLUMNS, true, true);
     float *expected = rti_arena_take(&arena, ROWS * RTI_PANEL_ROWS, sizeof(float));
     float *found = rti_arena_take(&arena, ROWS * RTI_PANEL_ROWS, sizeof(float));
     for (size_t i = 0; i < m.panel_bytes; i++) {

@@ -96,6 +96,13 @@ ALWAYS_INLINE int32_t load_quad(const int8_t *p)
     return quad;
 }
 
+ALWAYS_INLINE int32_t load_pair(const int16_t *p)
+{
+    int32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return pair;
+}
+
 // Panels follow each other in memory: what is read some blocks ahead is always wanted next, or harmless. First into the second
 // cache, which has three times as many requests under way as the first, and decoding waits for memory (an eighth faster); from
 // there into the first before it is needed (another twelfth, most where a block takes many instructions).
@@ -137,11 +144,15 @@ ALWAYS_INLINE void panel_times_rows(const rti_bits bits, const rti_scales scales
                                     const rti_packed *m, int32_t panel, const rti_act *in, int32_t row, float *out,
                                     size_t out_stride)
 {
-    const bool halves = scales_halves(scales), minimum = scales_minimum(scales), wide = bits == RTI_BITS_8 || bits == RTI_BITS_TABLE;
-    const bool brief = BRIEF_SUMS && (bits == RTI_BITS_4 || bits == RTI_BITS_5);
+    const bool halves = scales_halves(scales), minimum = scales_minimum(scales);
+    // Weights of four and five bits times two planes are no fewer instructions as words.
+    const bool words = WORD_PRODUCTS && (bits == RTI_BITS_8 || bits == RTI_BITS_TABLE || (bits == RTI_BITS_6 && planes == 2));
+    const bool brief = BRIEF_SUMS && !words && (bits == RTI_BITS_4 || bits == RTI_BITS_5);
+    const bool two = planes == 2 && !words; // planes, summed apart
     const int offset_bits = offset ? __builtin_ctz((unsigned)offset) : 0;
     const int8_t *q = in->q + (size_t)row * in->stride;
-    const int8_t *q_low = planes == 2 ? in->low + (size_t)row * in->stride : NULL;
+    const int8_t *q_low = two ? in->low + (size_t)row * in->stride : NULL;
+    const int16_t *q_words = words ? in->words[planes - 1] + (size_t)row * in->stride : NULL;
     const size_t stride = in->stride, scale_stride = in->scale_stride, scale_at = (size_t)row * scale_stride;
     const rti_act_scale *scale = in->rounding[planes - 1].scales + scale_at;
     const int32_t *minus_sum = in->rounding[planes - 1].minus_sums + scale_at;
@@ -172,7 +183,7 @@ UNROLL(16)
                 } else if (offset) {
                     sum[r][0] = vi_left(vi_set(minus_sum[at]), offset_bits);
                 }
-                if (planes == 2) {
+                if (two) {
                     sum_low[r][0] = sum[r][0];
                     sum[r][0] = vi_set(0);
                     sum_low[r][1] = sum[r][halves ? 1 : 0];
@@ -184,6 +195,11 @@ UNROLL(4)
                 vi low, high;
                 quads_unpack(bits, values + p * LANES * 4, table, i, &low, &high);
                 const int second = halves ? 1 : 0, second_pair = halves || bits == RTI_BITS_5 ? 1 : 0;
+                vi low_words[2], high_words[2];
+                if (words) {
+                    vi_quad_to_words(low, low_words);
+                    vi_quad_to_words(high, high_words);
+                }
 UNROLL(16)
                 for (int r = 0; r < rows; r++) {
                     const int8_t *qr = q + (size_t)r * stride + block * 32 + 4 * i;
@@ -195,25 +211,32 @@ UNROLL(16)
                         if (i == 3 && second_pair) {
                             sum[r][second] = vi_add(sum[r][second], vi_join_pairs(pairs[r][1]));
                         }
-                        if (planes == 2) {
+                        if (two) {
                             pairs_take(pairs_low[r], second_pair, i, low, high, q_low + (qr - q));
                         }
-                        if (planes == 2 && i == 3) {
+                        if (two && i == 3) {
                             sum_low[r][0] = vi_add(sum_low[r][0], vi_join_pairs(pairs_low[r][0]));
                         }
-                        if (planes == 2 && i == 3 && second_pair) {
+                        if (two && i == 3 && second_pair) {
                             sum_low[r][second] = vi_add(sum_low[r][second], vi_join_pairs(pairs_low[r][1]));
                         }
                         continue;
                     }
-                    sum[r][0] = wide ? vi_dot_wide(sum[r][0], low, load_quad(qr)) : vi_dot(sum[r][0], low, load_quad(qr));
-                    sum[r][second] = wide ? vi_dot_wide(sum[r][second], high, load_quad(qr + 16))
-                                          : vi_dot(sum[r][second], high, load_quad(qr + 16));
-                    if (planes == 2) {
+                    if (words) {
+                        const int16_t *wr = q_words + (qr - q);
+UNROLL(2)
+                        for (int pair = 0; pair < 2; pair++) {
+                            sum[r][0] = vi_dot_words(sum[r][0], low_words[pair], load_pair(wr + 2 * pair));
+                            sum[r][second] = vi_dot_words(sum[r][second], high_words[pair], load_pair(wr + 16 + 2 * pair));
+                        }
+                        continue;
+                    }
+                    sum[r][0] = vi_dot(sum[r][0], low, load_quad(qr));
+                    sum[r][second] = vi_dot(sum[r][second], high, load_quad(qr + 16));
+                    if (two) {
                         qr = q_low + (size_t)r * stride + block * 32 + 4 * i;
-                        sum_low[r][0] = wide ? vi_dot_wide(sum_low[r][0], low, load_quad(qr)) : vi_dot(sum_low[r][0], low, load_quad(qr));
-                        sum_low[r][second] = wide ? vi_dot_wide(sum_low[r][second], high, load_quad(qr + 16))
-                                                  : vi_dot(sum_low[r][second], high, load_quad(qr + 16));
+                        sum_low[r][0] = vi_dot(sum_low[r][0], low, load_quad(qr));
+                        sum_low[r][second] = vi_dot(sum_low[r][second], high, load_quad(qr + 16));
                     }
                 }
             }
@@ -222,10 +245,10 @@ UNROLL(16)
             for (int r = 0; r < rows; r++) {
                 const size_t at = (size_t)r * scale_stride + (size_t)block;
                 const vf d = vf_set(scale[at].d);
-                vi total = planes == 2 ? vi_add(vi_left(sum[r][0], 8), sum_low[r][0]) : sum[r][0];
+                vi total = two ? vi_add(vi_left(sum[r][0], 8), sum_low[r][0]) : sum[r][0];
                 acc[r][p] = vf_fma(vf_mul(s.d[0], d), vf_from_int(total), acc[r][p]);
                 if (halves) {
-                    total = planes == 2 ? vi_add(vi_left(sum[r][1], 8), sum_low[r][1]) : sum[r][1];
+                    total = two ? vi_add(vi_left(sum[r][1], 8), sum_low[r][1]) : sum[r][1];
                     acc[r][p] = vf_fma(vf_mul(s.d[1], d), vf_from_int(total), acc[r][p]);
                 }
                 if (minimum && halves) {

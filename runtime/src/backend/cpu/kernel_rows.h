@@ -62,8 +62,9 @@ static void rounding_keep(const rti_act_rounding *rounding, size_t at, float d, 
 static void quantize(const rti_act *act, int32_t row, int32_t begin, int32_t n, int32_t planes)
 {
     const float most = planes == 2 ? 32512.0f : 127.0f; // 127 * 256: the upper byte alone is a rounding to 8 bits
-    const float *x = act->values + (size_t)row * act->stride;
-    int8_t *q = act->q + (size_t)row * act->stride, *low = planes == 2 ? act->low + (size_t)row * act->stride : NULL;
+    const size_t first = (size_t)row * act->stride;
+    const float *x = act->values + first;
+    int8_t *q = act->q + first, *low = planes == 2 ? act->low + first : NULL;
     for (int32_t i = begin; i < begin + n; i += RTI_BLOCK_COLUMNS) {
         vf peak[PARTS];
         for (int p = 0; p < PARTS; p++) {
@@ -79,13 +80,18 @@ static void quantize(const rti_act *act, int32_t row, int32_t begin, int32_t n, 
                 vf v = vf_mul(vf_load(x + at), vf_set(inverse));
                 vi a = vi_from_float(vf_max(vf_min(v, vf_set(most)), vf_set(-most)));
                 sum[p] = upper_sum[p] = a;
+                vi upper = a;
                 if (planes == 2) {
-                    vi upper = vi_right_signed(vi_add(a, vi_set(128)), 8);
-                    vi_store_bytes(q + at, upper);
+                    upper = vi_right_signed(vi_add(a, vi_set(128)), 8);
                     vi_store_bytes(low + at, vi_sub(a, vi_left(upper, 8)));
                     upper_sum[p] = upper;
-                } else {
-                    vi_store_bytes(q + at, a);
+                }
+                vi_store_bytes(q + at, upper);
+                if (WORD_PRODUCTS) {
+                    vi_store_words(act->words[planes - 1] + first + at, a);
+                }
+                if (WORD_PRODUCTS && planes == 2) {
+                    vi_store_words(act->words[0] + first + at, upper);
                 }
             }
             sums[h] = lanes_integer_sum(sum);

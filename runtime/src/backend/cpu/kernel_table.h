@@ -8,7 +8,7 @@
 #define KERNEL_TABLE(set, title) KERNEL_TABLE_WITH(set, title, matrix_fast)
 #define KERNEL_TABLE_WITH(set, title, fast)                                                                                     \
     {                                                                                                                      \
-        .isa = set, .name = title, .matrix_fast = fast, .matrix_float = matrix_float, .row_decode = row_decode,      \
+        .isa = set, .name = title, .takes_words = WORD_PRODUCTS, .matrix_fast = fast, .matrix_float = matrix_float, .row_decode = row_decode,      \
         .norm = norm, .quantize = quantize, .activate = activate, .add = add, .softcap = softcap, .to_half = to_half,      \
         .attention = attention, .attention_merge = attention_merge, .scale = scale_row,                                    \
     }

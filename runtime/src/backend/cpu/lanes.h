@@ -92,7 +92,6 @@ ALWAYS_INLINE vi vi_lookup(const uint8_t table[16], vi index) {
     return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), index);
 }
 ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) { return _mm512_dpbusd_epi32(sum, weights, _mm512_set1_epi32(quad)); }
-ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) { return vi_dot(sum, weights, quad); }
 ALWAYS_INLINE void vi_store_bytes(int8_t *p, vi a) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(a)); }
 ALWAYS_INLINE vi vi_right_signed(vi a, int n) { return _mm512_srai_epi32(a, (unsigned)n); }
 
@@ -156,25 +155,34 @@ ALWAYS_INLINE vi vi_lookup(const uint8_t table[16], vi index) {
 ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) {
     return _mm256_dpbusd_avx_epi32(sum, weights, _mm256_set1_epi32(quad));
 }
-ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) { return vi_dot(sum, weights, quad); }
 #else
 #define BRIEF_SUMS 1
+// A sum is taken here: left to itself the compiler makes trees of products first, more of them than there are registers.
+ALWAYS_INLINE vi vi_hold(vi sum) {
+    __asm__("" : "+x"(sum));
+    return sum;
+}
 // Weights up to 15 (or 31): the pairs of 8 (or 4) quads fit 16 bits, and are widened once.
 ALWAYS_INLINE vi vi_pairs(vi weights, int32_t quad) { return _mm256_maddubs_epi16(weights, _mm256_set1_epi32(quad)); }
-ALWAYS_INLINE vi vi_add_pairs(vi a, vi b) { return _mm256_add_epi16(a, b); }
+ALWAYS_INLINE vi vi_add_pairs(vi a, vi b) { return vi_hold(_mm256_add_epi16(a, b)); }
 ALWAYS_INLINE vi vi_join_pairs(vi a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 // Weights up to 127: two products of a pair fit 16 bits.
 ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) {
     __m256i pairs = _mm256_maddubs_epi16(weights, _mm256_set1_epi32(quad));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    return vi_hold(_mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
 }
-// Weights up to 255: as two half-bytes.
-ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) {
-    __m256i mask = _mm256_set1_epi8(0x0f), a = _mm256_set1_epi32(quad);
-    __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(weights, mask), a);
-    __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(weights, 4), mask), a);
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(low, _mm256_set1_epi16(1)));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(high, _mm256_set1_epi16(16)));
+// Weights up to 255, or activations of 16 bits: as words, the columns 0 and 2 of each quad, then 1 and 3.
+#define WORD_PRODUCTS 1
+ALWAYS_INLINE void vi_quad_to_words(vi weights, vi words[2]) {
+    words[0] = _mm256_and_si256(weights, _mm256_set1_epi16(0xff));
+    words[1] = _mm256_srli_epi16(weights, 8);
+}
+ALWAYS_INLINE vi vi_dot_words(vi sum, vi words, int32_t pair) {
+    return vi_hold(_mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi32(pair))));
+}
+ALWAYS_INLINE void vi_store_words(int16_t *p, vi a) { // of each quad the columns 0, 2, 1, 3
+    a = _mm256_shuffle_epi32(a, _MM_SHUFFLE(3, 1, 2, 0));
+    _mm_storeu_si128((__m128i *)p, _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1)));
 }
 #endif
 ALWAYS_INLINE void vi_store_bytes(int8_t *p, vi a) {
@@ -265,7 +273,6 @@ ALWAYS_INLINE vi vi_dot(vi sum, vi weights, int32_t quad) {
     EACH(sum.i, sum.i[n_] + w[4 * n_] * a[0] + w[4 * n_ + 1] * a[1] + w[4 * n_ + 2] * a[2] + w[4 * n_ + 3] * a[3])
     return sum;
 }
-ALWAYS_INLINE vi vi_dot_wide(vi sum, vi weights, int32_t quad) { return vi_dot(sum, weights, quad); }
 ALWAYS_INLINE void vi_store_bytes(int8_t *p, vi a) { EACH(p, (int8_t)a.i[n_]) }
 ALWAYS_INLINE vi vi_right_signed(vi a, int n) { EACH(a.i, a.i[n_] >> n) return a; }
 #undef EACH
@@ -277,6 +284,13 @@ ALWAYS_INLINE vi vi_right_signed(vi a, int n) { EACH(a.i, a.i[n_] >> n) return a
 ALWAYS_INLINE vi vi_pairs(vi weights, int32_t quad) { return (void)quad, weights; }
 ALWAYS_INLINE vi vi_add_pairs(vi a, vi b) { return (void)b, a; }
 ALWAYS_INLINE vi vi_join_pairs(vi a) { return a; }
+#endif
+
+#ifndef WORD_PRODUCTS // only where there is no product of whole bytes
+#define WORD_PRODUCTS 0
+ALWAYS_INLINE void vi_quad_to_words(vi weights, vi words[2]) { words[0] = words[1] = weights; }
+ALWAYS_INLINE vi vi_dot_words(vi sum, vi words, int32_t pair) { return (void)words, (void)pair, sum; }
+ALWAYS_INLINE void vi_store_words(int16_t *p, vi a) { (void)p, (void)a; }
 #endif
 
 #define PARTS (16 / LANES) // vectors that make 16 lanes

@@ -22,6 +22,24 @@ void *rti_arena_take(rti_arena *arena, size_t count, size_t size)
     return pointer;
 }
 
+void rti_act_place(rti_arena *arena, const rti_kernels *kernels, rti_act *act, int32_t rows, int32_t columns, bool rounded, bool wide)
+{
+    const size_t count = (size_t)rows * (size_t)columns, blocks = count / RTI_BLOCK_COLUMNS;
+    *act = (rti_act){.stride = (size_t)columns, .scale_stride = (size_t)columns / RTI_BLOCK_COLUMNS};
+    act->values = rti_arena_take(arena, count, sizeof(float)); // norms and sums are made in float first
+    if (!rounded) {
+        return;
+    }
+    act->q = rti_arena_take(arena, count, 1);
+    act->low = wide ? rti_arena_take(arena, count, 1) : NULL;
+    for (int i = 0; i < (wide ? 2 : 1); i++) {
+        act->words[i] = kernels->takes_words ? rti_arena_take(arena, count, sizeof(int16_t)) : NULL;
+        act->rounding[i].scales = rti_arena_take(arena, blocks, sizeof(rti_act_scale));
+        act->rounding[i].minus_sums = rti_arena_take(arena, blocks, sizeof(int32_t));
+        act->rounding[i].halves = rti_arena_take(arena, blocks, sizeof(rti_act_halves));
+    }
+}
+
 void *rti_huge_allocate(const rt_host *host, size_t bytes)
 {
     size_t rounded = (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);

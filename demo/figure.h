@@ -4,7 +4,7 @@
 #define GRIFFIN_FIGURE_H
 
 #include "game.h"
-#include "vector.h"
+#include "shapes.h"
 
 // What a face and a body are doing now. Everything eases towards its target.
 typedef struct pose {

@@ -1,5 +1,6 @@
-// main.c - The Gilded Griffin: options, the window or the paper that stands in for it, and the game's loop.
+// main.c - The Gilded Griffin: the window or the paper that stands in for it, and the game's loop.
 // SPDX-License-Identifier: MIT
+#include "options.h"
 #include "panel.h"
 #include "play.h"
 #include "report.h"
@@ -11,19 +12,8 @@
 #include <SDL_image.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-typedef struct options {
-    minds_def minds;
-    const char *play, *report, *screenshot;
-    uint32_t budget_us; // RP_BUDGET_PACED: what the frames allow
-    int frames;         // 0: until it is over
-    double load_ms;     // of OpenGL in each frame beside the demo's own, which is light
-    bool headless, paced;
-    bool verbose;
-} options;
 
 typedef struct picture {
     SDL_Window *window;
@@ -47,112 +37,11 @@ typedef struct evening {
     bool running, pictured;
 } evening;
 
-static const char usage[] =
-    "usage: griffin [OPTION...]\n"
-    "  --model FILE         a .gguf file, or a folder with config.json and safetensors\n"
-    "  --budget US          microseconds of a frame for the minds (default: what the frames allow; 8000 without a display)\n"
-    "  --threads N          threads that may work on a frame, this one included (default 1)\n"
-    "  --backend NAME       what computes: cpu (default), cuda or auto\n"
-    "  --gpu-load MS        as heavy as a larger game: so many milliseconds of OpenGL in every frame\n"
-    "  --seed N             of the evening\n"
-    "  --headless           no window: the same game, drawn into memory\n"
-    "  --script FILE        an evening that plays by itself (assets/demo/evening.txt)\n"
-    "  --frames N           stop after so many frames\n"
-    "  --report FILE.json   the conversation, the calls and the frame times\n"
-    "  --screenshot FILE.png  the picture, at the script's `picture` step or at the end\n"
-    "  --real-time          without a display: wait for the next frame as a display would\n"
-    "  --verbose            what the library has to say, on stderr\n";
-
 static uint64_t now_us(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
-
-// --- options --------------------------------------------------------------------------------------------------------------------
-
-static bool read_backend(const char *name, rt_backend_kind *backend)
-{
-    static const char *const names[] = {[RT_BACKEND_CPU] = "cpu", [RT_BACKEND_CUDA] = "cuda", [RT_BACKEND_AUTO] = "auto"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(name, names[i]) == 0) {
-            *backend = (rt_backend_kind)i;
-            return true;
-        }
-    }
-    fprintf(stderr, "griffin: --backend is cpu, cuda or auto\n");
-    return false;
-}
-
-// -1: wrong usage; 0: done (help); 1: go on.
-static int read_options(options *o, int count, char **words)
-{
-    memset(o, 0, sizeof(*o));
-    o->minds = (minds_def){.model = "assets/models/smollm2-135m-instruct.gguf", .script = "assets/demo/griffin.lua",
-                           .lore = "assets/demo/lore/world.md", .seed = 1, .threads = 1};
-    for (int i = 1; i < count; i++) {
-        const char *w = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
-        if (strcmp(w, "--help") == 0 || strcmp(w, "-h") == 0) {
-            fputs(usage, stdout);
-            return 0;
-        }
-        if (strcmp(w, "--headless") == 0) {
-            o->headless = true;
-            continue;
-        }
-        if (strcmp(w, "--verbose") == 0) {
-            o->verbose = true;
-            continue;
-        }
-        if (strcmp(w, "--real-time") == 0) {
-            o->paced = true;
-            continue;
-        }
-        if (!value) {
-            fprintf(stderr, "griffin: '%s' is no option, or needs a value\n%s", w, usage);
-            return -1;
-        }
-        i++;
-        if (strcmp(w, "--model") == 0) {
-            o->minds.model = value;
-        } else if (strcmp(w, "--budget") == 0) {
-            o->budget_us = (uint32_t)strtoul(value, NULL, 10);
-        } else if (strcmp(w, "--threads") == 0) {
-            o->minds.threads = atoi(value);
-        } else if (strcmp(w, "--backend") == 0) {
-            if (!read_backend(value, &o->minds.backend)) {
-                return -1;
-            }
-        } else if (strcmp(w, "--gpu-load") == 0) {
-            o->load_ms = strtod(value, NULL);
-            if (!(o->load_ms > 0 && o->load_ms <= GPU_LOAD_MOST_MS)) {
-                fprintf(stderr, "griffin: --gpu-load is above 0 and at most %g milliseconds\n", GPU_LOAD_MOST_MS);
-                return -1;
-            }
-        } else if (strcmp(w, "--seed") == 0) {
-            o->minds.seed = strtoull(value, NULL, 10);
-        } else if (strcmp(w, "--script") == 0) {
-            o->play = value;
-        } else if (strcmp(w, "--frames") == 0) {
-            o->frames = atoi(value);
-        } else if (strcmp(w, "--report") == 0) {
-            o->report = value;
-        } else if (strcmp(w, "--screenshot") == 0) {
-            o->screenshot = value;
-        } else {
-            fprintf(stderr, "griffin: '%s' is no option\n%s", w, usage);
-            return -1;
-        }
-    }
-    if (o->minds.threads < 1 || o->minds.threads > 64 || o->frames < 0) {
-        fprintf(stderr, "griffin: --threads is 1 to 64, --frames 0 or more\n");
-        return -1;
-    }
-    if (o->budget_us == 0) {
-        o->budget_us = o->headless && o->load_ms == 0 ? 8000 : RP_BUDGET_PACED;
-    }
-    return 1;
 }
 
 // --- the picture ------------------------------------------------------------------------------------------------------------------
@@ -171,6 +60,11 @@ static bool open_picture(picture *p, bool headless)
         p->paper = SDL_CreateRGBSurfaceWithFormat(0, VIEW_WIDTH, VIEW_HEIGHT, 32, SDL_PIXELFORMAT_ARGB8888);
         p->renderer = p->paper ? SDL_CreateSoftwareRenderer(p->paper) : NULL;
     } else {
+        const char *driver = SDL_GetCurrentVideoDriver(); // SDL takes one without a picture where there is no other
+        if (!SDL_getenv("SDL_VIDEODRIVER") && driver && (strcmp(driver, "dummy") == 0 || strcmp(driver, "offscreen") == 0)) {
+            fprintf(stderr, "griffin: there is no display (--headless plays without one)\n");
+            return false;
+        }
         p->window = SDL_CreateWindow("The Gilded Griffin", SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, VIEW_WIDTH, VIEW_HEIGHT,
                                      SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI);
         p->renderer = p->window ? SDL_CreateRenderer(p->window, -1, SDL_RENDERER_ACCELERATED | SDL_RENDERER_PRESENTVSYNC) : NULL;
@@ -453,9 +347,9 @@ static bool open_evening(evening *e)
 int main(int count, char **words)
 {
     static evening e;
-    int go_on = read_options(&e.o, count, words);
-    if (go_on != 1) {
-        return go_on == 0 ? 0 : 2;
+    int exit_code;
+    if (!options_read(&e.o, count, words, &exit_code)) {
+        return exit_code;
     }
     bool fine = open_evening(&e);
     if (fine) {

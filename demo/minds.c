@@ -183,9 +183,7 @@ static bool open_world(minds *m, const minds_def *def, const rt_host *host)
     md.backend = def->backend;
     md.load_threads = def->threads > 0 ? def->threads : 1;
     if (rt_model_open(&md, &m->model) != RT_OK) {
-        fprintf(stderr, "griffin: the model cannot be opened: %s\n"
-                        "griffin: scripts/setup.sh fetches the one that belongs to the demo; --model names another\n",
-                rt_error_message());
+        fputs("griffin: scripts/setup.sh fetches the model that belongs to the demo; --model names another\n", stderr);
         return false;
     }
     rp_world_def wd = rp_default_world_def();

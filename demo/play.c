@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "play.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ bool play_open(play *p, const game *g, const char *path)
     FILE *file = fopen(path, "rb");
     p->steps = calloc(MAX_STEPS, sizeof(*p->steps));
     if (!file || !p->steps) {
-        fprintf(stderr, "griffin: %s cannot be read\n", path);
+        fprintf(stderr, "griffin: %s cannot be read: %s\n", path, strerror(errno));
         if (file) {
             fclose(file);
         }
@@ -64,6 +65,10 @@ bool play_open(play *p, const game *g, const char *path)
         if (*begin && *begin != '#') {
             fine = read_step(&p->steps[p->count++], g, begin, path, number);
         }
+    }
+    if (ferror(file)) { // a folder, or a disk that fails
+        fprintf(stderr, "griffin: %s cannot be read: %s\n", path, strerror(errno));
+        fine = false;
     }
     fclose(file);
     if (!fine) {

@@ -9,7 +9,10 @@ import argparse
 import json
 import sys
 
-from PIL import Image, ImageDraw, ImageFont
+try:
+    from PIL import Image, ImageDraw, ImageFont
+except ImportError:
+    sys.exit("draw_trace.py: Pillow is missing (Debian: python3-pil)")
 
 WIDTH, LEFT, RIGHT, TOP = 1800, 190, 30, 70
 INK, FAINT, PAPER, BAND = (34, 40, 49), (150, 156, 166), (255, 255, 255), (246, 247, 249)

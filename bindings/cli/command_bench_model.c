@@ -98,6 +98,20 @@ static bool is_wanted(const model_bench *b, const measurement *m)
     return !b->only && !m->on_request;
 }
 
+// Whether each of the names in --only is that of a measurement, or "load".
+static bool names_are_known(const char *only)
+{
+    for (const char *at = only; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        size_t length = strcspn(at, ",");
+        bool known = length == 4 && strncmp(at, "load", 4) == 0;
+        for (size_t i = 0; i < sizeof measurements / sizeof measurements[0]; i++)
+            known |= strlen(measurements[i].name) == length && strncmp(at, measurements[i].name, length) == 0;
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
 static int measure(model_bench *b)
 {
     json_t *out = json_object();
@@ -163,6 +177,8 @@ int command_bench_model(int argc, char **argv)
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;
+    if (!names_are_known(b.only))
+        return usage_error("bench model", "--only: '%s': names of what is measured, parted by commas", b.only);
     b.model.exact = b.precision && strcmp(b.precision, "exact") == 0;
     rt_model *model;
     exit_code = open_model("bench model", &b.model, &model);

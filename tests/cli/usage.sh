@@ -42,6 +42,7 @@ check "ids below zero" run 2 logits --ids "-1" --out "$folder/a.npy"
 check "ids that end early" run 2 logits --ids "1," --out "$folder/a.npy"
 check "frame without a trace" run 2 frame
 check "check without files" run 2 check
+check "a measurement that is none" run 2 bench model --only pp128,nonsense
 check "quantize without files" run 2 quantize --type Q8_0
 check "synth without a shape" run 2 synth --out "$folder/a.gguf"
 check "options end at --" run 1 check -- --help

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything there is to know about Repartee on this machine's NVIDIA GPU, in one command and under ten minutes:
-#   scripts/gpu_report.sh [OUT_DIR] [--minutes N] [--weight MS] [--scratch DIR] [--no-build] [--emulated]
+#   scripts/gpu_report.sh [OUT_DIR] [--minutes N] [--weight MS] [--scratch DIR] [--no-build] [--build DIR] [--emulated]
+#   scripts/gpu_report.sh --pack DIR
 #
 # Builds; runs the tests of the CUDA backend on the device; compares its logits with the CPU's; measures the device itself (its
 # copy, bare cuBLAS products); decodes and reads prompts with synthetic Mistral NeMo 12B, Minitron 8B and Nemotron 4B in Q4_K,
@@ -12,6 +13,8 @@
 #   --minutes N    all of it, default 9.5       --weight MS   GPU milliseconds a frame of the load, default 6
 #   --scratch DIR  where models of up to some 8 GB are put and removed, default OUT_DIR
 #   --no-build     measure what is in build/release
+#   --pack DIR     puts what lies in build/release, and the libraries it needs, into DIR (25 MB), for a machine with a GPU on which
+#                  nothing can be built; there --build DIR measures it
 #   --emulated     on the processor, with tiny models, in a minute or two: shows that the road is open, measures nothing
 # SPDX-License-Identifier: MIT
 set -eu
@@ -19,7 +22,7 @@ cd "$(dirname "$0")/.."
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,17s/^# \{0,1\}//p' "$0"
+    sed -n '2,19s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
 esac

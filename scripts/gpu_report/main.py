@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fp8  # noqa: E402
 import write  # noqa: E402
 
-BUILD = "build/release"
+BUILD = "build/release" # or what --build names
 TEKKEN = "assets/vocabularies/tekken_240718.json"
 DEFAULT_MODEL = "assets/models/smollm2-135m-instruct.gguf"
 TINY = "tests/data/models/llama3/model-q8_0.gguf"
@@ -29,6 +29,9 @@ MODELS = [("minitron-8b", "Q4_K"), ("mistral-nemo-12b", "Q4_K"), ("nemotron-mini
           ("minitron-8b", "FP8"), ("nemotron-mini-4b", "FP8"), ("minitron-8b", "BF16"), ("nemotron-mini-4b", "BF16")]
 BATCHES = [2, 4, 8, 16, 32]
 MOST_BYTES = 7.5e9  # of one model, which is NeMo whole in Q4_K: more layers would only take longer to write and to load
+
+
+SYSTEM_LIBRARIES = ("linux-vdso", "ld-linux", "libc.so", "libm.so", "libpthread", "libdl", "librt", "libstdc++", "libgcc_s")
 
 
 class Skip(Exception):
@@ -117,6 +120,29 @@ def first_line(words):
     return text.strip().splitlines()[0] if text.strip() else ""
 
 
+# Taken along to a machine that has a GPU, but not what a build needs
+
+def needed_libraries(program):
+    """Paths of the libraries that a program links beside those that every system has."""
+    lines = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout.splitlines()
+    paths = [line.split("=> ")[1].split(" (")[0].strip() for line in lines if "=> /" in line]
+    return [path for path in paths if not os.path.basename(path).startswith(SYSTEM_LIBRARIES)]
+
+
+def pack(folder):
+    """The programs of build/release that the report runs, stripped, and their libraries: some 25 MB."""
+    programs = ["repartee", "librepartee_cuda.so"] + ["tests/" + name for name in test_programs()]
+    os.makedirs(os.path.join(folder, "tests"), exist_ok=True)
+    os.makedirs(os.path.join(folder, "lib"), exist_ok=True)
+    for name in programs:
+        path = os.path.join("build/release", name)
+        subprocess.run(["strip", "-o", os.path.join(folder, name), path], check=True)
+        for library in needed_libraries(path):
+            shutil.copy(library, os.path.join(folder, "lib"))
+    print("%d programs in %s: with it and this repository's files, scripts/gpu_report.sh --build %s runs where nothing can be built" % (
+        len(programs), folder, folder))
+
+
 # What machine this is
 
 def take_facts(seconds, report):
@@ -136,8 +162,8 @@ def take_facts(seconds, report):
 
 
 def build(seconds, report):
-    if report.options.no_build:
-        raise Skip("--no-build")
+    if report.options.no_build or report.options.build:
+        raise Skip("--build" if report.options.build else "--no-build")
     text = report.must(["scripts/build.sh", "release"], seconds, "build")
     left_out = re.search(r"^CUDA: .*", text, re.MULTILINE)
     return left_out.group(0) if left_out else ""
@@ -362,6 +388,8 @@ def read_options():
     parser.add_argument("--weight", type=float)
     parser.add_argument("--scratch")
     parser.add_argument("--no-build", action="store_true")
+    parser.add_argument("--build")
+    parser.add_argument("--pack")
     parser.add_argument("--emulated", action="store_true")
     options = parser.parse_args()
     # Mesa's software rasteriser draws a few thousand pixels in that time, a GPU several million.
@@ -372,10 +400,18 @@ def read_options():
 
 
 def main():
+    global BUILD
     options = read_options()
+    if options.pack:
+        pack(options.pack)
+        return 0
+    BUILD = options.build or BUILD
     os.makedirs(os.path.join(options.out, "logs"), exist_ok=True)
     os.makedirs(options.scratch, exist_ok=True)
     report = Report(options)
+    if options.build:
+        libraries = [os.path.abspath(os.path.join(BUILD, "lib")), os.environ.get("LD_LIBRARY_PATH", "")]
+        report.environment["LD_LIBRARY_PATH"] = ":".join(filter(None, libraries))
     try:
         take_steps(report)
     except KeyboardInterrupt:

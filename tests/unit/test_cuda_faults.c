@@ -126,6 +126,47 @@ static void test_the_device_lost_at_any_call(void **state)
     }
 }
 
+// The game destroyed its context, or the driver has shut down before the game gives its model back: nothing is called any more.
+static void test_a_context_that_is_gone(void **state)
+{
+    (void)state;
+    need_faults();
+#if defined(__SANITIZE_ADDRESS__)
+    skip(); // what went with the context is a leak to it
+#endif
+    rt_model *model;
+    rt_context *context;
+    rt_sequence sequence;
+    assert_int_equal(open_model(MODEL, &model), RT_OK);
+    rt_context_def def = rt_default_context_def();
+    def.model = model;
+    def.max_rows = def.max_logits_rows = 8;
+    def.kv_tokens = 256;
+    assert_int_equal(rt_context_create(&def, &context), RT_OK);
+    assert_int_equal(rt_sequence_create(context, &sequence), RT_OK);
+    faults->refuse_contexts(true);
+    const int64_t calls = faults->calls(RTI_EMULATED_ANY);
+    rt_context *second;
+    assert_int_equal(evaluate(context, sequence, 3), RT_ERROR_DEVICE);
+    assert_int_equal(rt_context_create(&def, &second), RT_ERROR_DEVICE);
+    assert_int_equal(rt_model_set_device_memory(model, 1), RT_ERROR_DEVICE);
+    rt_context_destroy(context);
+    rt_model_close(model);
+    // Of the runtime only its last error is asked for, which is no call of the device's.
+    assert_int_equal(faults->calls(RTI_EMULATED_ANY), calls);
+    assert_int_equal(open_model(MODEL, &model), RT_ERROR_DEVICE);
+    faults->refuse_contexts(false);
+    assert_int_equal(faults->contexts(), 0);
+}
+
+static void test_the_emulation_catches_what_it_must(void **state)
+{
+    (void)state;
+    need_faults();
+    const char *unseen = faults->check();
+    if (unseen) fail_msg("%s", unseen);
+}
+
 // After warm-up a pass takes no memory and waits for nothing.
 static void test_no_allocation_and_no_waiting_after_warm_up(void **state)
 {
@@ -242,6 +283,8 @@ int main(void)
         cmocka_unit_test(test_the_device_lost_at_any_call),
         cmocka_unit_test(test_no_allocation_and_no_waiting_after_warm_up),
         cmocka_unit_test(test_characters_fall_back_when_the_device_is_lost),
+        cmocka_unit_test(test_the_emulation_catches_what_it_must),
+        cmocka_unit_test(test_a_context_that_is_gone), // the last: what it leaves is gone with the context
     };
     return cmocka_run_group_tests(tests, find_faults, NULL);
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "backend/cuda/emulation/emulation.h"
 #include "backend/cuda/context.cuh"
+#include "backend/cuda/emulation/check.h"
 #include "backend/cuda/emulation/faults.h"
 
 #include <algorithm>
@@ -34,6 +35,7 @@ static std::vector<stream *> streams;
 static std::recursive_mutex lock; // contexts live on threads of their own
 
 static thread_local std::vector<CUcontext> contexts; // the driver's stack, a thread
+static bool contexts_refused;
 static thread_local int captures; // that this thread has begun and not ended
 
 // Every call of the runtime begins with this. Outside any context it fails, as on a thread that never chose a device.
@@ -343,7 +345,7 @@ static CUresult driver_init(unsigned) { return CUDA_SUCCESS; }
 
 static CUresult driver_push(CUcontext context)
 {
-    if (!context) return CUDA_ERROR_INVALID_CONTEXT;
+    if (!context || contexts_refused) return CUDA_ERROR_INVALID_CONTEXT;
     contexts.push_back(context);
     return CUDA_SUCCESS;
 }
@@ -393,6 +395,8 @@ static int64_t count_calls(rti_emulated_call kind) { return calls[kind]; }
 static int64_t count_objects(void) { return objects; }
 static int64_t count_contexts(void) { return (int64_t)contexts.size(); }
 
+static void refuse_contexts(bool refused) { contexts_refused = refused; }
+
 static void hold_streams(bool hold)
 {
     std::lock_guard<std::recursive_mutex> guard(lock);
@@ -412,6 +416,6 @@ static uint64_t count_bytes(void)
 extern "C" __attribute__((visibility("default"))) const rti_emulation_faults *rti_emulation_faults_get(void)
 {
     static const rti_emulation_faults table = {fail_allocations_after, fail_these_allocations, lose_device_after, hold_streams, count_calls, count_objects, count_bytes,
-                                               count_contexts};
+                                               count_contexts, refuse_contexts, rti_emulation_check};
     return &table;
 }

@@ -31,6 +31,9 @@ typedef struct rti_emulation_faults {
     int64_t (*objects)(void);                 // allocations, streams, events and graphs that are alive
     uint64_t (*bytes)(void);                  // of device memory
     int64_t (*contexts)(void);                // on this thread's stack
+    // Contexts can no longer be made current, as after the driver has shut down or the game has destroyed its own.
+    void (*refuse_contexts)(bool refused);
+    const char *(*check)(void); // which faults of kernels the emulation would not catch: NULL, none of those that it must
 } rti_emulation_faults;
 
 // The plugin's symbol that gives the table.

@@ -71,7 +71,8 @@ typedef struct rt_context_def {
 
 RT_API rt_context_def rt_default_context_def(void);
 
-// Bytes that rt_context_create would take, by the formula in docs/architecture.md, before it takes them.
+// Bytes that rt_context_create would take, by the formula in docs/architecture.md, before it takes them. On a GPU the driver takes more
+// for CUDA graphs, which nobody can ask it before: docs/cuda.md bounds it.
 RT_API rt_result rt_context_memory(const rt_context_def *def, uint64_t *bytes);
 
 RT_API rt_result rt_context_create(const rt_context_def *def, rt_context **context);

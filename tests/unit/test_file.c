@@ -179,6 +179,9 @@ static void an_unfinished_file_does_not_appear(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
     assert_int_not_equal(access(in_scratch("never.gguf.partial"), F_OK), 0);
     assert_int_equal(rti_gguf_writer_create(NULL, "/no/such/folder/x.gguf", &writer), RT_ERROR_IO);
+    assert_int_equal(rti_gguf_writer_create(NULL, "/dev/null", &writer), RT_ERROR_IO); // must not be moved away
+    assert_null(writer);
+    assert_int_equal(rti_gguf_writer_create(NULL, "tests", &writer), RT_ERROR_IO);
 }
 
 // Writes part `number` of a split file that has one tensor.

@@ -350,6 +350,62 @@ static void check_work(const char *path, int32_t row_count)
     close_setup(&s);
 }
 
+// What a context says of itself, and a token drawn where the logits are: the same as drawn from what they are.
+static void test_a_context_says_what_it_is(void **state)
+{
+    (void)state;
+    enum { TOKENS = 1024 };
+    setup s = open_setup(FOLDER "llama3/model-q8_0.gguf", RT_BACKEND_CPU, RT_ISA_AUTO, RT_PRECISION_FAST);
+    assert_ptr_equal(rt_context_model(s.context), s.model);
+    rt_model_info info;
+    rt_model_get_info(s.model, &info);
+    rt_context_def def = rt_default_context_def();
+    uint64_t one, two, full;
+    assert_int_equal(rt_context_memory(&def, &one), RT_ERROR_INVALID_ARGUMENT); // no model
+    def.model = s.model;
+    def.kv_type = RT_KV_F16;
+    def.kv_tokens = TOKENS;
+    assert_int_equal(rt_context_memory(&def, &one), RT_OK);
+    def.kv_tokens = 2 * TOKENS;
+    assert_int_equal(rt_context_memory(&def, &two), RT_OK);
+    uint64_t blocks = TOKENS / RT_KV_BLOCK_TOKENS; // about 200 bytes a block beside its keys and values, and the tables
+    assert_in_range(two - one, TOKENS * info.kv_bytes_per_token, TOKENS * info.kv_bytes_per_token + blocks * 1024);
+    def.kv_type = RT_KV_F32;
+    assert_int_equal(rt_context_memory(&def, &full), RT_OK);
+    assert_int_equal(full - two, 2 * TOKENS * info.kv_bytes_per_token);
+
+    rt_sequence sequence;
+    assert_int_equal(rt_sequence_create(s.context, &sequence), RT_OK);
+    rt_row row = {.sequence = sequence, .token = 5, .wants_logits = true};
+    rt_pass *pass;
+    assert_int_equal(rt_pass_begin(s.context, &row, 1, &pass), RT_OK);
+    rt_slice slice;
+    rt_sampler_def sampler = rt_default_sampler_def();
+    rt_sample_request request = {.sampler = &sampler, .step = 3};
+    rt_token drawn, expected;
+    assert_int_not_equal(rt_pass_sample(pass, 0, &request, &drawn), RT_OK); // not before it is done
+    while (!rt_pass_is_done(pass)) {
+        bool idle = false;
+        assert_int_equal(rt_pass_plan(pass, &(rt_slice_limit){0}, &slice), RT_OK);
+        assert_int_equal(rt_pass_run(pass, &slice), RT_OK);
+        assert_int_equal(rt_pass_poll(pass, &slice, &idle), RT_OK);
+        assert_true(idle);
+    }
+    const float *logits;
+    void *scratch = malloc(rt_sampler_scratch_bytes(s.vocab_size));
+    assert_int_equal(rt_pass_logits(pass, 0, &logits), RT_OK);
+    for (uint64_t step = 0; step < 20; step++) {
+        request.step = step;
+        assert_int_equal(rt_sample(logits, s.vocab_size, &request, scratch, &expected), RT_OK);
+        assert_int_equal(rt_pass_sample(pass, 0, &request, &drawn), RT_OK);
+        assert_int_equal(drawn, expected);
+    }
+    assert_int_not_equal(rt_pass_sample(pass, 1, &request, &drawn), RT_OK); // there is no such row
+    assert_int_equal(rt_pass_commit(pass), RT_OK);
+    free(scratch);
+    close_setup(&s);
+}
+
 static void test_work_of_pieces_adds_up(void **state)
 {
     (void)state;
@@ -458,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_same_bits_on_emulated_cuda),
         cmocka_unit_test(test_masked_rows_have_the_same_bits),
         cmocka_unit_test(test_bad_passes_are_refused_and_change_nothing),
+        cmocka_unit_test(test_a_context_says_what_it_is),
         cmocka_unit_test(test_work_of_pieces_adds_up),
         cmocka_unit_test(test_a_lost_device_is_a_result),
     };

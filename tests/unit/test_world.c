@@ -125,6 +125,84 @@ static void test_ids_go_stale(void **state)
     rp_world_destroy(world);
 }
 
+static bool is_asked(void *user, rp_world *world, rp_character_id character, const char *speaker)
+{
+    (void)world, (void)character, (void)speaker;
+    ++*(int *)user;
+    return false;
+}
+
+static rp_call_status never_runs(void *user, rp_world *world, const rp_call *call, rp_writer *answer)
+{
+    (void)user, (void)world, (void)call, (void)answer;
+    return RP_CALL_FAILED;
+}
+
+static uint32_t hash_reply(rp_world *world, rp_character_id character)
+{
+    uint32_t hash = 2166136261u;
+    rp_event event;
+    assert_int_equal(rp_character_say(world, character, &(rp_say){ .text = "Who are you?" }, NULL), RT_OK);
+    while (rp_world_is_busy(world)) {
+        assert_int_equal(rp_world_update(world, RP_BUDGET_UNLIMITED), RT_OK);
+        while (rp_world_next_event(world, &event))
+            for (size_t i = 0; event.kind == RP_EVENT_TEXT && i < event.text.size; i++)
+                hash = (hash ^ (uint8_t)event.text.data[i]) * 16777619u;
+    }
+    return hash;
+}
+
+// A character that was given another persona or other tools is one that had them from the beginning.
+static void test_personas_and_tools_change(void **state)
+{
+    (void)state;
+    static const char *const personas[] = { "Somebody.", "A knight who counts his sheep aloud, day after day." };
+    uint32_t expected[2], changed;
+    for (int i = 0; i < 2; i++) {
+        rp_world *world = create_world();
+        rp_character_def def = rp_default_character_def();
+        def.name = "Ann";
+        def.persona = personas[i];
+        def.max_reply_tokens = 16;
+        rp_character_id id;
+        assert_int_equal(rp_character_create(world, &def, &id), RT_OK);
+        expected[i] = hash_reply(world, id);
+        rp_world_destroy(world);
+    }
+    assert_int_not_equal(expected[0], expected[1]);
+    rp_world *world = create_world();
+    assert_ptr_equal(rp_world_model(world), model);
+    assert_ptr_equal(rp_world_format(world), rp_format_find(rp_world_format(world)->name));
+    rp_character_id id = create_character(world, "Ann");
+    assert_int_equal(rp_character_set_persona(world, id, "bad \xFF"), RT_ERROR_INVALID_ARGUMENT);
+    assert_int_equal(rp_character_set_persona(world, id, personas[1]), RT_OK);
+    assert_int_equal(rp_character_set_persona(world, id, NULL), RT_OK); // as it is
+    changed = hash_reply(world, id);
+    assert_int_equal(changed, expected[1]);
+
+    int asked = 0;
+    rp_tool_def tool = rp_default_tool_def();
+    tool.name = "dance";
+    tool.description = "Dance";
+    tool.call = never_runs;
+    tool.eligible = is_asked;
+    tool.user = &asked;
+    rp_tool_id tools[1];
+    assert_int_equal(rp_tool_create(world, &tool, &tools[0]), RT_OK);
+    hash_reply(world, id);
+    assert_int_equal(asked, 0);
+    assert_int_equal(rp_character_set_tools(world, id, tools, 1), RT_OK);
+    hash_reply(world, id);
+    assert_int_equal(asked, 1);
+    assert_int_equal(rp_character_set_tools(world, id, tools, 0), RT_OK);
+    hash_reply(world, id);
+    assert_int_equal(asked, 1);
+    rp_character_destroy(world, id);
+    assert_int_equal(rp_character_set_persona(world, id, "x"), RT_ERROR_STALE_ID);
+    assert_int_equal(rp_character_set_tools(world, id, tools, 1), RT_ERROR_STALE_ID);
+    rp_world_destroy(world);
+}
+
 static void test_max_characters(void **state)
 {
     (void)state;
@@ -278,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_world_def_is_checked),
         cmocka_unit_test(test_character_def_is_checked),
         cmocka_unit_test(test_ids_go_stale),
+        cmocka_unit_test(test_personas_and_tools_change),
         cmocka_unit_test(test_max_characters),
         cmocka_unit_test(test_histogram_quantiles),
         cmocka_unit_test(test_destroyed_while_busy),

@@ -8,8 +8,9 @@
     "(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))|" \
     "(?:[0-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:0[048]|[2468][048]|[13579][26])00)-02-29)"
 #define OFFSET "(?:[zZ]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+#define FRACTION_OF_SECOND "(?:\\.[0-9]+)?"
 #define TIME                                                                                                           \
-    "(?:(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]+)?" OFFSET ")|(?:23:59:60(?:\\.[0-9]+)?(?:[zZ]|[+-]00:00)))"
+    "(?:(?:(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]" FRACTION_OF_SECOND OFFSET ")|(?:23:59:60" FRACTION_OF_SECOND "[zZ]))"
 #define OCTET "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 #define IPV4 "(?:" OCTET "(?:\\." OCTET "){3})"
 #define H16 "[0-9A-Fa-f]{1,4}"
@@ -66,28 +67,129 @@
 
 static const struct {
     const char *name, *pattern;
-    uint32_t longest; // characters, 0: no limit
+    uint32_t longest;           // characters, 0: no limit
+    const char *before_seconds; // what comes before a time that may be a leap second
 } formats[] = {
-    { "date", DATE, 0 },
-    { "time", TIME, 0 },
-    { "date-time", DATE "[tT]" TIME, 0 },
-    { "duration", DURATION, 0 },
-    { "email", EMAIL, 0 },
-    { "idn-email", IDN_EMAIL, 0 },
-    { "hostname", HOST, 253 },
-    { "ipv4", IPV4, 0 },
-    { "ip-address", IPV4, 0 },
-    { "ipv6", IPV6, 0 },
-    { "uri", URI("", ""), 0 },
-    { "uri-reference", URI_REFERENCE("", ""), 0 },
-    { "iri", URI(UCS, PRIVATE), 0 },
-    { "iri-reference", URI_REFERENCE(UCS, PRIVATE), 0 },
-    { "uri-template", URI_TEMPLATE, 0 },
-    { "uuid", "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}", 0 },
-    { "json-pointer", POINTER, 0 },
-    { "relative-json-pointer", "(?:0|[1-9][0-9]*)(?:#|" POINTER ")", 0 },
-    { "regex", RX_NEXT(RX_NEXT(RX_NEXT(RX_0))), 0 },
+    { "date", DATE, 0, NULL },
+    { "time", TIME, 0, "" },
+    { "date-time", DATE "[tT]" TIME, 0, DATE "[tT]" },
+    { "duration", DURATION, 0, NULL },
+    { "email", EMAIL, 0, NULL },
+    { "idn-email", IDN_EMAIL, 0, NULL },
+    { "hostname", HOST, 253, NULL },
+    { "ipv4", IPV4, 0, NULL },
+    { "ip-address", IPV4, 0, NULL },
+    { "ipv6", IPV6, 0, NULL },
+    { "uri", URI("", ""), 0, NULL },
+    { "uri-reference", URI_REFERENCE("", ""), 0, NULL },
+    { "iri", URI(UCS, PRIVATE), 0, NULL },
+    { "iri-reference", URI_REFERENCE(UCS, PRIVATE), 0, NULL },
+    { "uri-template", URI_TEMPLATE, 0, NULL },
+    { "uuid", "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}", 0, NULL },
+    { "json-pointer", POINTER, 0, NULL },
+    { "relative-json-pointer", "(?:0|[1-9][0-9]*)(?:#|" POINTER ")", 0, NULL },
+    { "regex", RX_NEXT(RX_NEXT(RX_NEXT(RX_0))), 0, NULL },
 };
+
+// A leap second is 23:59:60 UTC, so its offset follows from the local time. Both are "hh:mm"; their digits at one place are
+// told by pairs, and what holds of several places is a conjunction: few terms, where listing the times would take 2,880.
+enum { HOUR_TENS, HOUR_UNITS, MINUTE_TENS, MINUTE_UNITS, PLACES };
+
+typedef struct leap {
+    rti_regexes *r;
+    rti_regex digits[10], any, minutes, between; // between the local time and its offset: ":60", a fraction, the sign
+    rti_regex tails[PLACES][10];                 // from behind the local digit at a place to the end, by the offset's digit there
+} leap;
+
+static rti_regex digit_range(rti_regexes *r, uint32_t low, uint32_t high)
+{
+    return rti_regex_set(r, rti_charset_of_ranges(&r->sets, &(rti_range){ '0' + low, '0' + high }, 1));
+}
+
+// Digits [from, to) of a time, a colon before its minutes, then `rest`.
+static rti_regex any_digits(leap *x, int from, int to, rti_regex rest)
+{
+    rti_regex colon = rti_regex_literal(x->r, ":", 1);
+    if (to == MINUTE_TENS) rest = rti_regex_concat(x->r, colon, rest);
+    for (int i = to; i-- > from;) {
+        rest = rti_regex_concat(x->r, i == MINUTE_TENS ? x->minutes : x->any, rest);
+        if (i == MINUTE_TENS) rest = rti_regex_concat(x->r, colon, rest);
+    }
+    return rest;
+}
+
+// Times whose digit at a place is `local` and whose offset's is `offset`.
+static rti_regex pair(leap *x, int place, uint32_t local, uint32_t offset)
+{
+    rti_regex *tail = &x->tails[place][offset];
+    if (*tail == 0) {
+        rti_regex rest = any_digits(x, place + 1, PLACES, RTI_REGEX_EMPTY);
+        rest = rti_regex_concat(x->r, x->between, any_digits(x, 0, place, rti_regex_concat(x->r, x->digits[offset], rest)));
+        *tail = any_digits(x, place + 1, PLACES, rest);
+    }
+    return any_digits(x, 0, place, rti_regex_concat(x->r, x->digits[local], *tail));
+}
+
+// Digits [low, high] at a place, each with the one that is `sum` less it, or (sum < 0) `-sum - 1` more.
+static rti_regex pairs(leap *x, int place, int low, int high, int sum)
+{
+    rti_regex terms[10];
+    for (int i = low; i <= high; i++) terms[i - low] = pair(x, place, (uint32_t)i, (uint32_t)(sum >= 0 ? sum - i : i - sum - 1));
+    return rti_regex_or(x->r, terms, (uint32_t)(high - low + 1));
+}
+enum { SAME = -1, NEXT = -2 };
+
+static rti_regex both_of(leap *x, rti_regex a, rti_regex b)
+{
+    return rti_regex_and2(x->r, a, b);
+}
+
+static void begin_leap(leap *x, rti_regexes *r, char sign)
+{
+    *x = (leap){ .r = r, .any = digit_range(r, 0, 9), .minutes = digit_range(r, 0, 5) };
+    for (uint32_t i = 0; i < 10; i++) x->digits[i] = digit_range(r, i, i);
+    rti_regex dot = rti_regex_concat(r, rti_regex_literal(r, ".", 1), rti_regex_repeat(r, x->any, 1, RTI_REGEX_UNBOUNDED));
+    x->between = rti_regex_concat(r, rti_regex_repeat(r, dot, 0, 1), rti_regex_literal(r, &sign, 1));
+    x->between = rti_regex_concat(r, rti_regex_literal(r, ":60", 3), x->between);
+}
+
+// Behind a minus, minutes add up to 59 and hours to 23.
+static rti_regex leap_minus(rti_regexes *r)
+{
+    leap x;
+    begin_leap(&x, r, '-');
+    rti_regex minutes = both_of(&x, pairs(&x, MINUTE_TENS, 0, 5, 5), pairs(&x, MINUTE_UNITS, 0, 9, 9));
+    rti_regex early = both_of(&x, pairs(&x, HOUR_TENS, 0, 2, 2), pairs(&x, HOUR_UNITS, 0, 3, 3));
+    rti_regex late = both_of(&x, pairs(&x, HOUR_TENS, 0, 1, 1), pairs(&x, HOUR_UNITS, 4, 9, 13));
+    return both_of(&x, minutes, rti_regex_or2(r, early, late));
+}
+
+// Behind a plus, the offset is a minute more than the local time.
+static rti_regex leap_plus(rti_regexes *r)
+{
+    leap x;
+    begin_leap(&x, r, '+');
+    rti_regex one_more = both_of(&x, pairs(&x, MINUTE_TENS, 0, 5, SAME), pairs(&x, MINUTE_UNITS, 0, 8, NEXT));
+    rti_regex ten_more = both_of(&x, pairs(&x, MINUTE_TENS, 0, 4, NEXT), pair(&x, MINUTE_UNITS, 9, 0));
+    rti_regex hour_more = both_of(&x, pair(&x, MINUTE_TENS, 5, 0), pair(&x, MINUTE_UNITS, 9, 0));
+    rti_regex same = rti_regex_or2(r, both_of(&x, pairs(&x, HOUR_TENS, 0, 1, SAME), pairs(&x, HOUR_UNITS, 0, 9, SAME)),
+                                   both_of(&x, pair(&x, HOUR_TENS, 2, 2), pairs(&x, HOUR_UNITS, 0, 3, SAME)));
+    rti_regex next[] = {
+        both_of(&x, pairs(&x, HOUR_TENS, 0, 1, SAME), pairs(&x, HOUR_UNITS, 0, 8, NEXT)),
+        both_of(&x, pairs(&x, HOUR_TENS, 0, 1, NEXT), pair(&x, HOUR_UNITS, 9, 0)),
+        both_of(&x, pair(&x, HOUR_TENS, 2, 2), pairs(&x, HOUR_UNITS, 0, 2, NEXT)),
+        both_of(&x, pair(&x, HOUR_TENS, 2, 0), pair(&x, HOUR_UNITS, 3, 0)),
+    };
+    rti_regex in_hour = both_of(&x, rti_regex_or2(r, one_more, ten_more), same);
+    return rti_regex_or2(r, in_hour, both_of(&x, hour_more, rti_regex_or(r, next, RTI_COUNT(next))));
+}
+
+static rti_regex with_leap_seconds(rti_regexes *r, rti_regex term, const char *before)
+{
+    rti_regex also = rti_regex_or2(r, leap_minus(r), leap_plus(r));
+    if (before[0] != 0) also = rti_regex_concat(r, rti_regex_parse(r, before, strlen(before), false, "grammar: format"), also);
+    return rti_regex_or2(r, term, also);
+}
 
 rti_regex rti_format_term(rti_compiler *c, uint32_t place, const char *name, uint32_t size)
 {
@@ -100,6 +202,7 @@ rti_regex rti_format_term(rti_compiler *c, uint32_t place, const char *name, uin
         if (c->formats[i] == 0) {
             rti_regex term = rti_regex_parse(r, formats[i].pattern, strlen(formats[i].pattern), false, "grammar: format");
             if (formats[i].longest != 0) term = rti_regex_and2(r, term, rti_regex_length(r, 0, formats[i].longest));
+            if (formats[i].before_seconds != NULL) term = with_leap_seconds(r, term, formats[i].before_seconds);
             c->formats[i] = term;
         }
         return c->formats[i];

@@ -127,6 +127,17 @@ uint32_t rti_lexer_class_of(const rti_lexer *x, uint32_t code)
 // States
 // ---------------------------------------------------------------------------------------------------------------------
 
+// A term without and, not or the beginning has strings, and so has a choice that it is one of.
+static bool shows_live(const rti_regexes *r, const rti_regex_node *node)
+{
+    if (!node->has_logic && !node->has_start) return true;
+    for (uint32_t i = 0; node->kind == RTI_REGEX_KIND_OR && i < node->count; i++) {
+        const rti_regex_node *item = &r->nodes[node->items[i]];
+        if (!item->has_logic && !item->has_start) return true;
+    }
+    return false;
+}
+
 static uint32_t intern(rti_lexer *x, rti_regex term, bool beginning)
 {
     const rti_regex_node *node = &x->regexes->nodes[term];
@@ -149,7 +160,7 @@ static uint32_t intern(rti_lexer *x, rti_regex term, bool beginning)
     s->beginning = beginning;
     s->accepts = (node->nullable >> ((beginning || x->count == RTI_LEXER_START ? 1 : 0) + 2) & 1) != 0;
     atomic_init(&s->few, node->finite ? node->least : RTI_REGEX_MANY);
-    s->live = term == RTI_REGEX_NOTHING ? 2 : (s->accepts || !node->has_logic) && !beginning ? 1 : s->accepts ? 1 : 0;
+    s->live = term == RTI_REGEX_NOTHING ? 2 : s->accepts || shows_live(x->regexes, node) ? 1 : 0;
     _Atomic uint32_t *next = rti_pool_take_array(x->pool, x->class_count, sizeof *next);
     for (uint32_t i = 0; i < x->class_count; i++) atomic_init(&next[i], RTI_LEXER_UNKNOWN);
     s->next = next;

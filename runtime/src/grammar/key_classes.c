@@ -74,16 +74,31 @@ static void take_literal(rti_compiler *c, void *user, const char *text, uint32_t
     for (uint32_t i = 0; i < sink->atoms->count; i++) rti_atom_push(c, &m->atoms, sink->atoms->items[i]);
 }
 
-static void add_class(rti_block *b, const rti_class_of_keys *k, const uint32_t *names, uint32_t name_count)
+static void add_class(rti_block *b, const rti_key *key, rti_set keys, const uint32_t *names, uint32_t name_count)
 {
     rti_compiler *c = b->c;
     rti_atom_list atoms = { 0 };
-    rti_key key = { .any = k };
-    if (!class_atoms(b, &key, &atoms)) return;
-    class_sink sink = { .b = b, .atoms = &atoms, .variants = rti_member_variants(b, &key, &atoms) };
+    if (!class_atoms(b, key, &atoms)) return;
+    class_sink sink = { .b = b, .atoms = &atoms, .variants = rti_member_variants(b, key, &atoms) };
     if (sink.variants.count == 0) return;
-    rti_set keys = b->has_keys ? b->keys : rti_string_domain.all(c);
-    rti_string_set_split(c, keys, k->term, names, name_count, take_terminal, take_literal, &sink);
+    rti_string_set_split(c, keys, key->any->term, names, name_count, take_terminal, take_literal, &sink);
+}
+
+// Each class apart by which conditions of names its keys meet.
+static void add_by_names(rti_block *b, const rti_key *key, rti_set keys, uint32_t condition, const uint32_t *names, uint32_t name_count)
+{
+    while (condition < b->condition_count && b->conditions[condition]->kind != RTI_EXISTS_NAME) condition++;
+    if (condition == b->condition_count) {
+        add_class(b, key, keys, names, name_count);
+        return;
+    }
+    for (int denied = 0; denied < 2; denied++) {
+        rti_set own = rti_evaluate(b->c, RTI_TYPE_STRING, b->conditions[condition]->a | (denied ? RTI_ATOM_DENIED : 0));
+        own = own == NULL ? NULL : rti_string_domain.both(b->c, keys, own);
+        rti_key with = *key;
+        if (denied) with.breaks |= 1u << condition;
+        if (own != NULL) add_by_names(b, &with, own, condition + 1, names, name_count);
+    }
 }
 
 // Splits all keys by which patterns they match.
@@ -125,7 +140,7 @@ void rti_add_key_classes(rti_block *b)
     bool open = count > 1 && !b->has_keys && b->low == 0 && b->high == RTI_NO_MAXIMUM && b->condition_count == 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t before = c->g->classes_count;
-        add_class(b, &classes[i], names, name_count);
+        add_by_names(b, &(rti_key){ .any = &classes[i] }, b->has_keys ? b->keys : rti_string_domain.all(c), 0, names, name_count);
         open &= c->g->classes_count == before + 1;
     }
     b->object.open = open;

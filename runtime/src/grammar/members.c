@@ -235,7 +235,7 @@ static bool finish_case(rti_compiler *c, const rti_case *x, rti_object *out)
 
 static bool is_condition(const rti_term *t)
 {
-    return t->kind == RTI_EXISTS_BREACH || t->kind == RTI_EXISTS_OTHER || t->kind == RTI_EXISTS_UNEVALUATED;
+    return t->kind == RTI_EXISTS_BREACH || t->kind == RTI_EXISTS_OTHER || t->kind == RTI_EXISTS_UNEVALUATED || t->kind == RTI_EXISTS_NAME;
 }
 
 static void add_case(rti_compiler *c, const rti_case *x);

@@ -44,6 +44,7 @@ typedef struct rti_block {
 typedef struct rti_key {
     uint32_t name;
     const rti_class_of_keys *any; // or NULL
+    uint32_t breaks;              // then: conditions of names that these keys meet
 } rti_key;
 
 rti_member *rti_member_of(rti_block *b, uint32_t name);

@@ -152,7 +152,7 @@ static void add_members_denied(terms *t, const rti_schema *s)
         add_denied(t, &(rti_term){ RTI_MEMBER, wanted, RTI_ATOM_NEVER, 0 }, 1);
     }
     if (rti_schema_has(s, RTI_KEYWORD_property_names) && !rti_is_always(c, s->at[RTI_KEYWORD_property_names])) {
-        rti_refuse(c, RT_ERROR_UNSUPPORTED, s->at[RTI_KEYWORD_property_names], "denied (by not, if or oneOf)");
+        add_denied(t, &(rti_term){ RTI_EXISTS_NAME, rti_atom_make(s->at[RTI_KEYWORD_property_names], false), 0, 0 }, 1);
     }
 }
 

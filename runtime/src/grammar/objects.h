@@ -18,6 +18,7 @@ enum {
     RTI_UNEVALUATED,       // a: place, b: list of schemas; each member that none of them speaks of is as the place says
     RTI_EXISTS_UNEVALUATED, // the same; some such member is not
     RTI_EXISTS_OTHER,      // a: an object value; some member that it does not have
+    RTI_EXISTS_NAME,       // a: atom; some key is not as it says
 };
 
 uint32_t rti_key_name(rti_compiler *c, uint32_t place);

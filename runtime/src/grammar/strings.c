@@ -73,7 +73,7 @@ bool rti_regex_is_empty(rti_compiler *c, rti_regex term)
 
 bool rti_regex_matches(rti_compiler *c, rti_regex term, const char *text, size_t size)
 {
-    return term == RTI_REGEX_ALL || rti_lexer_matches(rti_lexer_of(c, term), text, size);
+    return term == RTI_REGEX_ALL || (term != RTI_REGEX_NOTHING && rti_lexer_matches(rti_lexer_of(c, term), text, size));
 }
 
 rti_regex rti_pattern_at(rti_compiler *c, uint32_t place, const char *text, uint32_t size)
@@ -428,6 +428,7 @@ void rti_string_set_split(rti_compiler *c, rti_set x, rti_regex term, const uint
         }
         if (taken) continue;
         a.term = rti_regex_and2(&c->g->regexes, a.term, term);
+        if (a.term == RTI_REGEX_NOTHING) continue;
         bool finite = false;
         uint32_t id = terminal_of(c, a, names, count, &finite);
         if (id != UINT32_MAX) terminals(c, user, id, finite);

@@ -62,7 +62,11 @@ static void meet(ways *w, rti_block *b, const rti_key *key, uint32_t condition)
     const rti_term *t = b->conditions[condition];
     rti_atom_list asked = { 0 }, some = { 0 };
     bool always = false;
-    if (t->kind == RTI_EXISTS_OTHER) {
+    if (t->kind == RTI_EXISTS_NAME) {
+        const rti_name *name = key->any == NULL ? &c->names[key->name] : NULL;
+        if (name == NULL ? (key->breaks >> condition & 1) == 0 : rti_string_set_contains(c, rti_evaluate(c, RTI_TYPE_STRING, t->a), name->text, name->size)) return;
+        always = true;
+    } else if (t->kind == RTI_EXISTS_OTHER) {
         const rti_name *name = key->any == NULL ? &c->names[key->name] : NULL;
         always = name == NULL || rti_json_member_sized(&c->json, t->a, name->text, name->size) == RTI_JSON_NONE;
     } else if (t->kind == RTI_EXISTS_UNEVALUATED) {

@@ -341,7 +341,6 @@ static void finish_case(rti_compiler *c, const rti_case *x)
         a.condition_maximum[i] = b.conditions[i].high;
     }
     a.unique = b.unique != RTI_JSON_NONE && a.maximum > 1;
-    a.unique_place = b.unique;
     rti_variants *items = rti_pool_take_array(c->pool, b.prefix + 1, sizeof *items);
     for (uint32_t i = 0; i <= b.prefix; i++) {
         if (i >= a.maximum) continue; // never reached

@@ -1,6 +1,6 @@
 // What may come next in an open object or array, and whether it can still become a whole one.
 // SPDX-License-Identifier: MIT
-#include "grammar/containers.h"
+#include "grammar/repeats.h"
 #include "grammar/unseen.h"
 
 const rti_object *rti_object_of(const rti_machine *m, const rti_frame *f)
@@ -52,6 +52,12 @@ static bool is_left(const void *user, uint32_t p)
 {
     const left *x = user;
     return p < x->o->ordered_count || free_property(x->m, x->o, x->f, p);
+}
+
+bool rti_property_left(const rti_machine *m, const rti_frame *f, uint32_t p)
+{
+    const rti_object *o = rti_object_of(m, f);
+    return p < o->ordered_count ? p >= f->position : free_property(m, o, f, p);
 }
 
 // Whether an object in this state, between two members, can still become a whole one.
@@ -210,15 +216,19 @@ bool rti_after_item(const rti_machine *m, const rti_frame *f, uint32_t marks, rt
     return true;
 }
 
-bool rti_array_can_grow(rti_machine *m, const rti_frame *f)
+bool rti_array_can_grow(rti_machine *m, uint32_t frame)
 {
-    const rti_array *a = rti_array_of(m, f);
-    const rti_variants *items = &m->g->item_variants[a->items + f->position];
+    const rti_frame f = m->frames[frame];
+    const rti_array *a = rti_array_of(m, &f);
+    const rti_variants *items = &m->g->item_variants[a->items + f.position];
     for (uint32_t i = 0; i < items->count; i++) {
         const rti_variant *v = &m->g->variants[items->first + i];
+        const rti_node *node = &m->g->nodes[v->node];
         rti_frame after;
-        if (!rti_deep_enough(m, f, v->node) || !rti_after_item(m, f, v->marks, &after)) continue;
-        if (!a->unique || f->seen_keys == 0 || rti_unseen_value(m, f->seen_keys, &m->g->nodes[v->node])) return true;
+        if (!rti_deep_enough(m, &f, v->node) || !rti_after_item(m, &f, v->marks, &after)) continue;
+        if (!a->unique || (f.seen_keys == 0 && !a->scarce)) return true;
+        if (!a->scarce && rti_unseen_value(m, f.seen_keys, node)) return true;
+        if ((a->scarce || node->object_count != 0 || node->array_count != 0) && rti_new_value_fits(m, rti_frame_intern(m, after), v->node)) return true;
     }
     return false;
 }

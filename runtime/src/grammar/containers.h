@@ -25,10 +25,11 @@ bool rti_conditions_can_hold(const rt_grammar *g, const rti_object *o, uint32_t 
 bool rti_object_can_close(const rti_machine *m, const rti_frame *f);
 bool rti_object_can_grow(const rti_machine *m, const rti_frame *f);
 bool rti_array_can_close(const rti_machine *m, const rti_frame *f);
-bool rti_array_can_grow(rti_machine *m, const rti_frame *f);
+bool rti_array_can_grow(rti_machine *m, uint32_t frame);
 bool rti_after_member(const rti_machine *m, const rti_frame *f, uint32_t p, uint32_t marks, rti_frame *out);
 bool rti_after_item(const rti_machine *m, const rti_frame *f, uint32_t marks, rti_frame *out);
 bool rti_deep_enough(const rti_machine *m, const rti_frame *f, uint32_t node);
+bool rti_property_left(const rti_machine *m, const rti_frame *f, uint32_t p); // it has not come, and may
 bool rti_property_allowed(const rti_machine *m, const rti_frame *f, uint32_t p);
 bool rti_class_allowed(const rti_machine *m, const rti_frame *f, const rti_key_class *x);
 bool rti_keys_below(const rti_machine *m, const rti_frame *f, uint32_t place);

@@ -331,6 +331,6 @@ void rti_simple_finish(rti_compiler *c, rti_set set, uint32_t *literals)
 {
     static const char *const texts[] = { "null", "true", "false" };
     for (int i = 0; i < 3; i++) {
-        if ((bits_of(set) >> i & 1) != 0) rti_literal_add(c, literals, texts[i], strlen(texts[i]), 0);
+        if ((bits_of(set) >> i & 1) != 0) rti_literal_add_value(c, literals, texts[i], strlen(texts[i]), rti_hash_word((uint32_t)i));
     }
 }

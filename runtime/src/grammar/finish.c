@@ -1,6 +1,6 @@
 // After all nodes are open: which of them have values at all, how deep the smallest is, and what follows for the blocks.
 // SPDX-License-Identifier: MIT
-#include "grammar/containers.h"
+#include "grammar/repeats.h"
 #include "grammar/schema.h"
 
 #include <string.h>
@@ -166,18 +166,60 @@ static void finish_object(rti_compiler *c, rti_object *o)
     }
 }
 
-static void check_unique(rti_compiler *c, const rti_array *a)
+static bool has_containers(const rt_grammar *g, const rti_variants *v)
 {
-    const rt_grammar *g = c->g;
-    for (uint32_t k = 0; k <= a->prefix_count; k++) {
-        const rti_variants *v = &g->item_variants[a->items + k];
-        for (uint32_t i = 0; i < v->count; i++) {
-            const rti_node *n = &g->nodes[g->variants[v->first + i].node];
-            if (n->object_count != 0 || n->array_count != 0) {
-                rti_refuse(c, RT_ERROR_UNSUPPORTED, a->unique_place, "of arrays or objects (strings, numbers and literals can be told apart)");
-            }
-        }
+    for (uint32_t i = 0; i < v->count; i++) {
+        const rti_node *n = &g->nodes[g->variants[v->first + i].node];
+        if (n->object_count != 0 || n->array_count != 0) return true;
     }
+    return false;
+}
+
+// Whether items that are different can run out before there are enough.
+static bool is_scarce(const rt_grammar *g, const rti_array *a)
+{
+    for (uint32_t k = 0; k <= a->prefix_count && k < a->minimum; k++) {
+        const rti_variants *v = &g->item_variants[a->items + k];
+        uint32_t most = 0;
+        for (uint32_t i = 0; i < v->count; i++) most = RTI_MAX(most, g->nodes[g->variants[v->first + i].node].variety);
+        if (most < a->minimum) return true;
+    }
+    return false;
+}
+
+// Walks it to see.
+static bool has_values(rti_compiler *c, uint32_t array)
+{
+    rti_machine m;
+    bool found = rti_machine_begin(&m, c->g, &c->g->host) != RT_OK || rti_array_has_values(&m, array);
+    rt_result failed = m.error;
+    rti_machine_end(&m);
+    if (failed != RT_OK) rti_pool_fail(c->pool, failed, "%s: uniqueItems: no memory to look for enough different items", rti_where(c));
+    return found;
+}
+
+// Arrays whose items must differ. True: one has no values after all.
+static bool finish_unique(rti_compiler *c)
+{
+    rt_grammar *g = c->g;
+    bool again = false, asked = false;
+    for (uint32_t i = 0; i < g->arrays_count; i++) {
+        rti_array *a = &g->arrays[i];
+        if (a->height == NEVER || !a->unique) continue;
+        for (uint32_t k = 0; k <= a->prefix_count; k++) asked |= has_containers(g, &g->item_variants[a->items + k]) || a->minimum > 1;
+    }
+    if (!asked) return false;
+    rti_find_varieties(g);
+    g->repeats_matter = true;
+    for (uint32_t i = 0; i < g->arrays_count; i++) {
+        rti_array *a = &g->arrays[i];
+        if (a->height == NEVER || !a->unique) continue;
+        a->scarce = is_scarce(g, a);
+        if (!a->scarce) continue;
+        a->dead = !has_values(c, i);
+        again |= a->dead;
+    }
+    return again;
 }
 
 static void finish_array(rti_compiler *c, rti_array *a)
@@ -237,10 +279,7 @@ void rti_compiler_finish(rti_compiler *c)
     rt_grammar *g = c->g;
     do {
         find_heights(g);
-    } while (finish_blocks(c));
-    for (uint32_t i = 0; i < g->arrays_count; i++) {
-        if (g->arrays[i].height != NEVER && g->arrays[i].unique) check_unique(c, &g->arrays[i]);
-    }
+    } while (finish_blocks(c) || finish_unique(c));
     c->where = 0;
     if (g->nodes[g->root].height == NEVER) rti_pool_fail(c->pool, RT_ERROR_REJECTED, "%s: no value satisfies the schema", rti_where(c));
     if (g->nodes[g->root].height > g->max_depth) {

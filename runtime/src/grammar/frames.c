@@ -141,6 +141,7 @@ rti_machine_mark rti_machine_here(const rti_machine *m)
 
 void rti_machine_forget(rti_machine *m, rti_machine_mark mark)
 {
+    if (m->open_frame > mark.frames) m->open_frame = 0;
     while (m->frame_count > mark.frames) {
         const rti_frame *f = &m->frames[--m->frame_count];
         m->frame_buckets[frame_hash(f) & (m->frame_bucket_count - 1)] = f->next;

@@ -9,6 +9,7 @@
 
 #include "grammar/lexer.h"
 #include "grammar/number.h"
+#include "grammar/value_hash.h"
 #include "grammar/vocabulary.h"
 
 #include <pthread.h>
@@ -20,10 +21,20 @@
 typedef struct rti_literal {
     uint32_t first, next; // children, siblings; 0 is none
     uint32_t value;       // a key's property
-    uint32_t from, to;    // keys: properties below are key_order[from .. to)
+    union {
+        struct {
+            uint32_t from, to; // keys: properties below are key_order[from .. to)
+        };
+        uint32_t hash[2]; // values that end here: rti_literal_hash
+    };
     uint8_t byte;
     bool final;
 } rti_literal;
+
+static inline uint64_t rti_literal_hash(const rti_literal *x)
+{
+    return (uint64_t)x->hash[1] << 32 | x->hash[0];
+}
 
 // Strings that are not allowed, by code point.
 typedef struct rti_excluded {
@@ -51,6 +62,7 @@ typedef struct rti_property {
     uint32_t variants, variant_count; // into rti_grammar.variants
     uint32_t absent;                  // conditions that are met where it does not come
     bool required;
+    uint64_t name_hash;
 } rti_property;
 
 typedef struct rti_key_class {
@@ -86,7 +98,7 @@ typedef struct rti_array {
     uint32_t condition_minimum[RTI_CONDITIONS_MAX], condition_maximum[RTI_CONDITIONS_MAX];
     uint32_t condition_last[RTI_CONDITIONS_MAX]; // last index that can satisfy it
     bool unique;
-    uint32_t unique_place; // of the keyword, for messages
+    bool scarce; // unique, and perhaps of too few different items for the minimum
     uint32_t height;
     bool dead;
 } rti_array;
@@ -98,6 +110,7 @@ typedef struct rti_node {
     uint32_t objects, object_count;
     uint32_t arrays, array_count;
     uint32_t height; // nesting that its smallest value needs; UINT32_MAX: no value
+    uint32_t variety; // at least so many different values; known where `repeats_matter`
 } rti_node;
 
 typedef struct rti_variants {
@@ -116,6 +129,7 @@ struct rt_grammar {
     rt_grammar_kind kind;
     rt_json_spacing spacing;
     bool any_order;
+    bool repeats_matter; // arrays or objects must not come twice somewhere, or some array is scarce
     uint32_t max_states;
     uint32_t max_depth;
     pthread_mutex_t lock; // around everything that is built after compiling

@@ -2,6 +2,7 @@
 #include "grammar/machine.h"
 
 #include "grammar/containers.h"
+#include "grammar/repeats.h"
 #include "grammar/trigger.h"
 #include "grammar/unseen.h"
 
@@ -16,14 +17,14 @@ void rti_machine_locked(rti_machine *m, void (*work)(rt_grammar *g, void *user),
     rt_grammar *g = m->g;
     if (m->error != RT_OK) return;
     pthread_mutex_lock(&g->lock);
-    jmp_buf way_out;
+    jmp_buf way_out, *before = g->pool.way_out; // the compiler walks as well
     g->pool.way_out = &way_out;
     if (setjmp(way_out) == 0) {
         work(g, user);
     } else {
         m->error = g->pool.result;
     }
-    g->pool.way_out = NULL;
+    g->pool.way_out = before;
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -80,26 +81,6 @@ uint32_t rti_machine_distance(rti_machine *m, rti_lexer *lexer, uint32_t state)
     return r.result;
 }
 
-typedef struct number_request {
-    rti_number_lexer *lexer;
-    uint32_t state, byte_class, result;
-} number_request;
-
-static void build_number(rt_grammar *g, void *user)
-{
-    number_request *r = user;
-    r->result = rti_number_lexer_build(r->lexer, &g->pool, r->state, r->byte_class);
-}
-
-static uint32_t next_number(rti_machine *m, rti_number_lexer *lexer, uint32_t state, uint32_t byte_class)
-{
-    uint32_t next = rti_number_lexer_peek(lexer, state, byte_class);
-    if (next != UINT32_MAX) return next;
-    number_request r = { lexer, state, byte_class, 0 };
-    rti_machine_locked(m, build_number, &r);
-    return r.result;
-}
-
 // ---------------------------------------------------------------------------------------------------------------------
 // Steps
 // ---------------------------------------------------------------------------------------------------------------------
@@ -112,26 +93,16 @@ static void push_plain(rti_machine *m, rti_thread_kind kind, uint32_t frame, uin
     t->a = a;
 }
 
-// A value that must not come again in its array is complete.
-static uint32_t note_item(rti_machine *m, uint32_t frame, uint64_t hash)
-{
-    rti_frame f = m->frames[frame];
-    f.seen_keys = rti_seen_add(m, f.seen_keys, hash, true);
-    return rti_frame_intern(m, f);
-}
-
+// `hash`: of the value; 0 where repeats do not matter.
 static void complete(rti_machine *m, uint32_t frame, uint64_t hash)
 {
-    if (hash != 0) {
-        if (rti_is_seen(m, m->frames[frame].seen_keys, hash)) return;
-        frame = note_item(m, frame, hash);
-    }
-    push_plain(m, RTI_THREAD_AFTER, frame, 0);
+    if (hash == 0 || rti_take_value(m, &frame, hash)) push_plain(m, RTI_THREAD_AFTER, frame, 0);
 }
 
 static void close_container(rti_machine *m, uint32_t frame)
 {
-    for (uint32_t p = m->frames[frame].parent; p != 0; p = m->parents[p].rest) push_plain(m, RTI_THREAD_AFTER, m->parents[p].frame, 0);
+    uint64_t hash = m->frames[frame].within != 0 ? rti_container_hash(m, &m->frames[frame]) : 0;
+    for (uint32_t p = m->frames[frame].parent; p != 0; p = m->parents[p].rest) complete(m, m->parents[p].frame, hash);
 }
 
 static void push_member(rti_machine *m, uint32_t frame, uint32_t p, uint32_t variants, uint32_t count, uint64_t hash)
@@ -145,7 +116,7 @@ static void push_member(rti_machine *m, uint32_t frame, uint32_t p, uint32_t var
         if (p != UINT32_MAX && p >= rti_object_of(m, &f)->ordered_count && free_index >= RTI_FREE_MAX) {
             after.seen_keys = rti_seen_add(m, after.seen_keys, rti_property_hash(free_index), false);
         }
-        if (hash != 0) after.seen_keys = rti_seen_add(m, after.seen_keys, hash, true);
+        if (hash != 0) after.seen_keys = rti_seen_add(m, after.seen_keys, hash, p == UINT32_MAX);
         push_plain(m, RTI_THREAD_COLON, rti_frame_intern(m, after), v.node);
     }
 }
@@ -184,64 +155,50 @@ static void open_keys(rti_machine *m, uint32_t frame)
     }
 }
 
+static void push_value(rti_machine *m, const rti_thread *t)
+{
+    rti_thread *value = rti_machine_push(m);
+    value->kind = RTI_THREAD_VALUE;
+    value->frame = t->frame;
+    value->a = t->a;
+    value->h = m->frames[t->frame].within != 0;
+}
+
 static void step_literal_at(rti_machine *m, const rti_thread *t, uint32_t parent, uint8_t byte)
 {
     const rt_grammar *g = m->g;
     uint32_t child = g->literals[parent].first;
     while (child != 0 && g->literals[child].byte != byte) child = g->literals[child].next;
     if (child == 0) return;
-    uint64_t h = t->h == 0 ? 0 : rti_hash_mix(t->h, byte) | 1;
-    if (g->literals[child].final) complete(m, t->frame, h == 0 ? 0 : h ^ RTI_LITERAL_MARK);
+    if (g->literals[child].final) complete(m, t->frame, t->h == 0 ? 0 : rti_literal_hash(&g->literals[child]));
     if (g->literals[child].first == 0) return;
-    uint32_t seen = h == 0 ? 0 : m->frames[t->frame].seen_keys;
-    if (seen != 0 && !rti_unseen_literal(m, seen, child, h)) return;
+    uint32_t seen = rti_own_list(m, t);
+    if (seen != 0 && !rti_unseen_literal(m, seen, child)) return;
     rti_thread *next = rti_machine_push(m);
     next->kind = RTI_THREAD_LITERAL;
     next->frame = t->frame;
     next->a = child;
-    next->h = h;
-}
-
-bool rti_number_byte(rti_machine *m, const rti_thread *t, uint32_t automaton, uint32_t state, uint8_t byte, rti_thread *next)
-{
-    uint32_t byte_class = rti_number_class[byte];
-    if (byte_class == 0) return false;
-    uint32_t to = next_number(m, m->g->numbers[automaton], state, byte_class - 1);
-    if (to == 0) return false;
-    *next = (rti_thread){ .kind = RTI_THREAD_NUMBER, .frame = t->frame, .a = automaton, .b = to, .n = t->n, .part = t->part, .t = RTI_OUTSIDE, .h = t->h };
-    if (t->h == 0) return true;
-    // The hash is of the value: zeros behind the point wait until another digit follows.
-    if (byte == 'e' || byte == 'E') return false;
-    if (byte == '.') {
-        next->part = 1;
-    } else if (next->part != 0 && byte == '0') {
-        next->n++;
-    } else {
-        if (next->part == 1) next->h = rti_hash_mix(next->h, '.') | 1;
-        if (next->part == 1) next->part = 2;
-        for (; next->n > 0; next->n--) next->h = rti_hash_mix(next->h, '0') | 1;
-        next->h = rti_hash_mix(next->h, byte) | 1;
-    }
-    return true;
+    next->h = t->h;
 }
 
 static void step_number_at(rti_machine *m, const rti_thread *t, uint32_t automaton, uint32_t state, uint8_t byte)
 {
     rti_thread next;
     if (!rti_number_byte(m, t, automaton, state, byte, &next)) return;
-    if (rti_number_lexer_accepts(m->g->numbers[automaton], next.b)) complete(m, next.frame, next.h == 0 ? 0 : next.h ^ RTI_NUMBER_MARK);
-    uint32_t seen = next.h == 0 ? 0 : m->frames[next.frame].seen_keys;
+    if (rti_number_lexer_accepts(m->g->numbers[automaton], next.b)) complete(m, next.frame, next.h == 0 ? 0 : rti_number_value_hash(&next));
+    uint32_t seen = rti_own_list(m, &next);
     if (seen == 0 || rti_unseen_number(m, seen, &next)) *rti_machine_push(m) = next;
 }
 
 static void open_containers(rti_machine *m, const rti_thread *t, const rti_node *node, uint8_t byte)
 {
     uint32_t depth = m->frames[t->frame].depth + 1, parent = rti_parents_add(m, t->frame, 0);
+    uint16_t within = rti_within(m, t->frame);
     if (byte == '{') {
         for (uint32_t i = 0; i < node->object_count; i++) {
             const rti_object *o = &m->g->objects[node->objects + i];
             if (o->height == UINT32_MAX || o->height + depth > m->g->max_depth) continue;
-            uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_OBJECT, .parent = parent, .block = node->objects + i, .depth = depth });
+            uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_OBJECT, .within = within, .parent = parent, .block = node->objects + i, .depth = depth });
             push_plain(m, RTI_THREAD_OBJECT_OPEN, frame, 0);
         }
         return;
@@ -249,7 +206,7 @@ static void open_containers(rti_machine *m, const rti_thread *t, const rti_node 
     for (uint32_t i = 0; i < node->array_count; i++) {
         const rti_array *a = &m->g->arrays[node->arrays + i];
         if (a->height == UINT32_MAX || a->height + depth > m->g->max_depth) continue;
-        uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_ARRAY, .parent = parent, .block = node->arrays + i, .depth = depth });
+        uint32_t frame = rti_frame_intern(m, (rti_frame){ .kind = RTI_FRAME_ARRAY, .within = within, .parent = parent, .block = node->arrays + i, .depth = depth });
         push_plain(m, RTI_THREAD_ARRAY_OPEN, frame, 0);
     }
 }
@@ -287,7 +244,7 @@ static void push_items(rti_machine *m, uint32_t frame, uint8_t byte)
         const rti_variant v = m->g->variants[items.first + i];
         rti_frame after;
         if (!rti_deep_enough(m, &f, v.node) || !rti_after_item(m, &f, v.marks, &after)) continue;
-        rti_thread value = { .kind = RTI_THREAD_VALUE, .frame = rti_frame_intern(m, after), .a = v.node, .t = RTI_OUTSIDE, .h = a->unique };
+        rti_thread value = { .kind = RTI_THREAD_VALUE, .frame = rti_frame_intern(m, after), .a = v.node, .t = RTI_OUTSIDE, .h = a->unique || f.within != 0 };
         step_value(m, &value, byte);
     }
 }
@@ -302,7 +259,7 @@ static void step_after(rti_machine *m, const rti_thread *t, uint8_t byte)
         }
     } else if (f.kind == RTI_FRAME_ARRAY) {
         if (byte == ']' && rti_array_can_close(m, &f)) close_container(m, t->frame);
-        if (byte == ',' && rti_array_can_grow(m, &f)) {
+        if (byte == ',' && rti_array_can_grow(m, t->frame)) {
             push_plain(m, m->g->spacing == RT_JSON_SPACED ? RTI_THREAD_COMMA_SPACE : RTI_THREAD_ITEM, t->frame, 0);
         }
     }
@@ -318,7 +275,7 @@ static void step_key(rti_machine *m, const rti_thread *t, uint8_t byte)
     if (g->literals[child].final) {
         uint32_t p = g->literals[child].value;
         const rti_property *x = &g->properties[rti_object_of(m, &f)->properties + p];
-        if (rti_property_allowed(m, &f, p)) push_member(m, t->frame, p, x->variants, x->variant_count, 0);
+        if (rti_property_allowed(m, &f, p)) push_member(m, t->frame, p, x->variants, x->variant_count, f.within != 0 ? x->name_hash : 0);
     } else if (rti_keys_below(m, &f, child)) {
         push_plain(m, RTI_THREAD_KEY, t->frame, child);
     }
@@ -374,10 +331,11 @@ static void step_thread(rti_machine *m, const rti_thread *t, uint8_t byte)
         if (byte == '}' && rti_object_can_close(m, &m->frames[t->frame])) close_container(m, t->frame);
         break;
     case RTI_THREAD_COLON:
-        if (byte == ':') push_plain(m, spaced ? RTI_THREAD_COLON_SPACE : RTI_THREAD_VALUE, t->frame, t->a);
+        if (byte == ':' && spaced) push_plain(m, RTI_THREAD_COLON_SPACE, t->frame, t->a);
+        if (byte == ':' && !spaced) push_value(m, t);
         break;
     case RTI_THREAD_COLON_SPACE:
-        if (byte == ' ') push_plain(m, RTI_THREAD_VALUE, t->frame, t->a);
+        if (byte == ' ') push_value(m, t);
         break;
     case RTI_THREAD_COMMA_SPACE:
         if (byte == ' ') push_plain(m, m->frames[t->frame].kind == RTI_FRAME_OBJECT ? RTI_THREAD_KEY_OPEN : RTI_THREAD_ITEM, t->frame, 0);
@@ -404,6 +362,7 @@ uint32_t rti_machine_step(rti_machine *m, uint32_t from, uint32_t to, uint8_t by
         }
     }
     if (m->error != RT_OK) m->thread_count = first;
+    if (m->g->repeats_matter && m->searching == 0) rti_drop_repeats(m, first);
     rti_threads_merge(m, first);
     return m->thread_count - first;
 }

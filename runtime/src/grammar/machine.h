@@ -14,8 +14,8 @@
 
 typedef enum rti_thread_kind {
     RTI_THREAD_VALUE,       // a: node
-    RTI_THREAD_LITERAL,     // a: place in the trie of literals
-    RTI_THREAD_NUMBER,      // a: automaton, b: state; n: zeros held back, h: hash
+    RTI_THREAD_LITERAL,     // a: place in the trie of literals; h: not 0 where its hash matters
+    RTI_THREAD_NUMBER,      // a: automaton, b: state; h: hash of its digits, and how it is written (number_hash.h): n, part, c
     RTI_THREAD_STRING,      // a: terminal, b: state, n: characters, part: of a character, t: excluded strings, h: hash
     RTI_THREAD_KEY_STRING,  // the same for a key; c: its class
     RTI_THREAD_KEY,         // a: place in the trie of keys
@@ -38,7 +38,9 @@ typedef struct rti_thread {
 typedef enum rti_frame_kind { RTI_FRAME_ROOT, RTI_FRAME_OBJECT, RTI_FRAME_ARRAY } rti_frame_kind;
 
 typedef struct rti_frame {
-    uint32_t kind, parent, block, position, count, seen_keys, depth, marks; // parent: a list, rti_machine.parents
+    uint16_t kind;
+    uint16_t within; // 0: inside no value that must not come again; otherwise that many others it must differ from, plus one
+    uint32_t parent, block, position, count, seen_keys, depth, marks; // parent: a list, rti_machine.parents
     uint64_t seen;       // objects: free properties; arrays: counts of conditions, 16 bits each
     uint32_t next;       // in its hash bucket
     uint32_t inside;     // a hash of all but the parents
@@ -48,7 +50,7 @@ typedef struct rti_parents { // frames around one, the highest number first
     uint32_t frame, rest, next;
 } rti_parents;
 
-typedef struct rti_seen { // keys or items that must not come again: a list to the end
+typedef struct rti_seen { // keys, items and members so far, where repeats matter: a list to the end
     uint64_t hash;
     uint32_t before, length, next;
 } rti_seen;
@@ -67,6 +69,9 @@ typedef struct rti_machine {
     rti_seen *seen;
     uint32_t seen_count, seen_capacity;
     uint32_t *seen_buckets, seen_bucket_count;
+    uint32_t searching;              // repeats.c looks ahead: it does not ask again
+    uint32_t open_frame;             // what it found out last: a frame, plus one, and whether an array there can be completed
+    bool is_open;
     uint32_t *merge, merge_capacity; // room of merge.c
     uint32_t *merge_parents, merge_parents_capacity;
     rt_result error; // the first failure; every step afterwards finds nothing
@@ -95,6 +100,9 @@ void rti_machine_forget(rti_machine *m, rti_machine_mark mark);
 
 // Lets the threads from `first` on fall together where they may.
 void rti_threads_merge(rti_machine *m, uint32_t first);
+
+// Adds the bytes that a thread can take, and perhaps others.
+void rti_thread_bytes(const rti_machine *m, const rti_thread *thread, uint64_t bytes[4]);
 
 bool rti_thread_may_end(rti_machine *m, const rti_thread *thread);
 

@@ -41,7 +41,7 @@ bool rti_string_move(rti_machine *m, rti_thread *t, uint32_t code)
         while (child != 0 && m->g->excluded[child].code != code) child = m->g->excluded[child].next;
         t->t = child == 0 ? RTI_OUTSIDE : child;
     }
-    if (t->h != 0) t->h = rti_hash_mix(t->h, code + 1) | 1;
+    if (t->h != 0) t->h = rti_hash_character(t->h, code);
     t->b = state;
     t->n = n;
     t->part = 0;

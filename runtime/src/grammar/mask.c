@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "grammar/mask.h"
 
+#include "grammar/repeats.h"
 #include "grammar/trigger.h"
 #include "grammar/unseen.h"
 
@@ -10,74 +11,6 @@ enum {
     FEW_TOKENS = 12, // below a node with so few, stepping is quicker than a set
     FEW_OPEN = 2000, // tokens, up to which reading each of them is quicker than walking to them
 };
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Which bytes a thread can take: a superset, to look at few children
-// ---------------------------------------------------------------------------------------------------------------------
-
-typedef struct byte_set {
-    uint64_t bits[4];
-} byte_set;
-
-#define DIGITS (0x3FFull << '0')
-
-static void add_byte(byte_set *s, uint8_t byte)
-{
-    s->bits[byte / 64] |= 1ull << (byte % 64);
-}
-
-static void add_text(byte_set *s, const char *text)
-{
-    for (; *text != 0; text++) add_byte(s, (uint8_t)*text);
-}
-
-static void add_literals(const rt_grammar *g, byte_set *s, uint32_t place)
-{
-    for (uint32_t i = g->literals[place].first; i != 0; i = g->literals[i].next) add_byte(s, g->literals[i].byte);
-}
-
-static void add_value(const rt_grammar *g, byte_set *s, const rti_node *n)
-{
-    if (n->literals != 0) add_literals(g, s, n->literals);
-    if (n->terminal_count != 0) add_byte(s, '"');
-    if (n->number_count != 0) s->bits[0] |= DIGITS | 1ull << '-';
-    if (n->object_count != 0) add_byte(s, '{');
-    if (n->array_count != 0) add_byte(s, '[');
-}
-
-static void add_items(const rti_machine *m, byte_set *s, const rti_frame *f)
-{
-    const rti_array *a = &m->g->arrays[f->block];
-    const rti_variants *v = &m->g->item_variants[a->items + f->position];
-    for (uint32_t i = 0; i < v->count; i++) add_value(m->g, s, &m->g->nodes[m->g->variants[v->first + i].node]);
-}
-
-static void bytes_of(const rti_machine *m, const rti_thread *t, byte_set *s)
-{
-    const rt_grammar *g = m->g;
-    if ((t->kind == RTI_THREAD_STRING || t->kind == RTI_THREAD_KEY_STRING) && rti_string_next_bytes(t, s->bits)) return;
-    if (g->spacing == RT_JSON_FLEXIBLE) add_text(s, " \n\t\r");
-    switch ((rti_thread_kind)t->kind) {
-    case RTI_THREAD_VALUE: add_value(g, s, &g->nodes[t->a]); break;
-    case RTI_THREAD_LITERAL:
-    case RTI_THREAD_KEY: add_literals(g, s, t->a); break;
-    case RTI_THREAD_NUMBER:
-        s->bits[0] |= DIGITS | 1ull << '-' | 1ull << '+' | 1ull << '.';
-        add_text(s, "eE");
-        break;
-    case RTI_THREAD_KEY_OPEN: add_byte(s, '"'); break;
-    case RTI_THREAD_OBJECT_OPEN: add_text(s, "\"}"); break;
-    case RTI_THREAD_COLON: add_byte(s, ':'); break;
-    case RTI_THREAD_COLON_SPACE:
-    case RTI_THREAD_COMMA_SPACE: add_byte(s, ' '); break;
-    case RTI_THREAD_ARRAY_OPEN: add_byte(s, ']'); add_items(m, s, &m->frames[t->frame]); break;
-    case RTI_THREAD_ITEM: add_items(m, s, &m->frames[t->frame]); break;
-    case RTI_THREAD_AFTER:
-        if (t->frame != 0) add_text(s, m->frames[t->frame].kind == RTI_FRAME_OBJECT ? ",}" : ",]");
-        break;
-    default: memset(s, 0xFF, sizeof *s); break;
-    }
-}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Strings
@@ -190,11 +123,11 @@ static void set_inside(rti_mask_job *job, const rti_token_set_t *set, const rti_
     const rt_vocabulary *v = m->g->vocabulary;
     const rti_terminal *x = &m->g->terminals[t->a];
     if (x->counts && x->high != RTI_NO_MAXIMUM) {
-        uint32_t left = x->high - t->n, sure = left;
+        uint32_t left = x->high - t->n, sure = left, others = rti_others_of(m, t);
         bool free_string = x->lexer->term == RTI_REGEX_ALL;
         if (left == 0) return;
         if ((free_string ? v->longest : set->reach) >= left) {
-            bool repeats = free_string && t->h != 0 && m->frames[t->frame].seen_keys != 0;
+            bool repeats = free_string && others != 0;
             if (repeats) { // a token that fills the string must not make it one that was there
                 sure = left - 1;
             } else if (!free_string && set->pure) { // all end where one distance holds
@@ -204,8 +137,8 @@ static void set_inside(rti_mask_job *job, const rti_token_set_t *set, const rti_
             } else if (!free_string) {
                 sure = set->distance >= left ? 0 : left - set->distance;
             }
-            if (!free_string && t->h != 0 && m->frames[t->frame].seen_keys != 0) {
-                uint32_t near = m->seen[m->frames[t->frame].seen_keys].length + RTI_NEAR_END;
+            if (!free_string && others != 0) {
+                uint32_t near = others + RTI_NEAR_END;
                 sure = near >= sure ? 0 : sure - near;
             }
             set_bounded(job, set, t, sure, left);
@@ -230,9 +163,28 @@ typedef struct leaving {
     const rti_token_set_t *set;
     const rti_thread *t;
     bool each; // every prefix must be read again: excluded or repeated strings
+    bool within; // and, where it may make a value around it one that was there, the whole token
     bool accepts, counts;
     uint32_t low, high; // characters that a prefix may have
 } leaving;
+
+static bool leads_on(const leaving *l, uint32_t token)
+{
+    rti_machine *m = l->job->m;
+    const rt_vocabulary *v = m->g->vocabulary;
+    rti_machine_mark mark = rti_machine_here(m);
+    uint32_t first = m->thread_count, from = first, to = first + 1;
+    *rti_machine_push(m) = *l->t;
+    bool on = m->thread_count == to;
+    for (uint32_t i = v->offsets[token] + l->set->depth; i < v->offsets[token + 1] && on; i++) {
+        on = rti_machine_step(m, from, to, (uint8_t)v->bytes[i]) != 0;
+        from = to;
+        to = m->thread_count;
+    }
+    m->thread_count = first;
+    rti_machine_forget(m, mark);
+    return on;
+}
 
 // Reads the part of a token before its quote: may the string end there?
 static bool prefix_allowed(leaving *l, uint32_t token, uint32_t tail_size)
@@ -245,7 +197,8 @@ static bool prefix_allowed(leaving *l, uint32_t token, uint32_t tail_size)
         if (!rti_string_byte(m, &t, (uint8_t)v->bytes[i])) return false;
     }
     if (!rti_string_accepts(m, &t)) return false;
-    return t.h == 0 || !rti_is_seen(m, m->frames[t.frame].seen_keys, t.h);
+    if (t.h != 0 && rti_is_seen(m, rti_own_list(m, &t), t.h)) return false;
+    return !l->within || !rti_string_may_repeat(m, &t) || leads_on(l, token);
 }
 
 // Whether some token whose tail begins with this one is not in the mask yet.
@@ -288,9 +241,9 @@ static bool same_string(const rti_thread *a, const rti_thread *b)
 }
 
 // Whether a thread can share the walk of others: what came before in its container does not matter to the string.
-static bool can_share(const rti_machine *m, const rti_thread *t)
+static bool can_share(rti_machine *m, const rti_thread *t)
 {
-    return t->h == 0 || m->frames[t->frame].seen_keys == 0;
+    return rti_others_of(m, t) == 0;
 }
 
 // What is done with a list of threads is kept beside it, for lists may be long: a hash of the string for those that can share.
@@ -320,6 +273,7 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
     leaving l = { .job = job, .set = set, .t = t, .accepts = rti_lexer_at(x->lexer, t->b)->accepts, .counts = x->counts };
     uint32_t *keys = job->scratch->keys, key = keys[at - from];
     l.each = t->t != RTI_OUTSIDE || key == KEY_ALONE;
+    l.within = t->h != 0 && m->frames[t->frame].within > 1;
     if (x->counts) {
         l.low = t->n >= x->low ? 0 : x->low - t->n;
         l.high = x->high == RTI_NO_MAXIMUM ? UINT32_MAX : x->high - t->n;
@@ -327,7 +281,7 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
     rti_machine_mark mark = rti_machine_here(m);
     uint32_t first = m->thread_count;
     rti_thread closed = *t;
-    if (closed.h != 0) closed.h = 0x9E3779B97F4A7C15ull; // no string's: which one it is does not matter for the tail
+    if (closed.h != 0) closed.h = RTI_HASH_NO_VALUE; // which one it is does not matter for the tail
     rti_machine_close_string(m, &closed);
     for (uint32_t i = at + 1; i < to && key != KEY_ALONE; i++) {
         if (keys[i - from] != key || !same_string(&m->threads[i], t)) continue;
@@ -342,7 +296,7 @@ static void set_leaving(rti_mask_job *job, const rti_token_set_t *set, const rti
 }
 
 // Where the classes of keys share out all strings, what stays inside is what stays inside any string: then `any` is one.
-static bool shares_any_key(const rti_machine *m, const rti_thread *t, rti_thread *any)
+static bool shares_any_key(rti_machine *m, const rti_thread *t, rti_thread *any)
 {
     const rti_object *o = t->kind == RTI_THREAD_KEY_STRING ? &m->g->objects[m->frames[t->frame].block] : NULL;
     if (o == NULL || !o->open) return false;
@@ -352,7 +306,7 @@ static bool shares_any_key(const rti_machine *m, const rti_thread *t, rti_thread
         for (uint32_t k = 0; k < x->variant_count; k++) height = RTI_MIN(height, m->g->nodes[m->g->variants[x->variants + k].node].height);
         if (height + m->frames[t->frame].depth > m->g->max_depth) return false;
     }
-    if (t->h != 0 && m->frames[t->frame].seen_keys != 0 && m->g->terminals[t->a].counts) return false;
+    if (rti_others_of(m, t) != 0 && m->g->terminals[t->a].counts) return false;
     *any = (rti_thread){ .kind = RTI_THREAD_STRING, .a = o->any_key, .b = RTI_LEXER_START, .t = RTI_OUTSIDE };
     return true;
 }
@@ -380,7 +334,8 @@ static bool set_string(rti_mask_job *job, const rti_thread *t, uint32_t node, ui
     }
     const rti_token_set_t *set = rti_token_set_of(m, job->scratch, t, node, depth, false);
     if (set == NULL) return true; // the failure is kept
-    if (t->h != 0 && m->frames[t->frame].seen_keys != 0 && set->few <= m->seen[m->frames[t->frame].seen_keys].length) return false;
+    uint32_t others = rti_others_of(m, t);
+    if (others != 0 && set->few <= others) return false;
     set_inside(job, set, t);
     set_leaving(job, set, t, at, from, to);
     return true;
@@ -398,9 +353,7 @@ static void push_place(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_
     if (!rti_set_scratch_places(m, s, s->place_count + 1)) return;
     rti_mask_place *p = &s->places[s->place_count++];
     *p = (rti_mask_place){ .node = node, .depth = depth, .from = from, .to = to, .mark = mark };
-    byte_set bytes = { { 0 } };
-    for (uint32_t i = from; i < to; i++) bytes_of(m, &m->threads[i], &bytes);
-    memcpy(p->bytes, bytes.bits, sizeof p->bytes);
+    for (uint32_t i = from; i < to; i++) rti_thread_bytes(m, &m->threads[i], p->bytes);
     uint32_t possible = 0;
     for (int i = 0; i < 4; i++) possible += (uint32_t)__builtin_popcountll(p->bytes[i]);
     p->by_child = rti_trie_children(&m->g->vocabulary->nodes[node]) <= 4 * possible;
@@ -489,7 +442,7 @@ static bool walk_trie(rti_mask_job *job, uint32_t base)
 // Free text before a trigger: all tokens, but for those that go on wrongly after one
 // ---------------------------------------------------------------------------------------------------------------------
 
-static void walk_free(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t state, const byte_set *begins)
+static void walk_free(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t state, const uint64_t begins[4])
 {
     rti_machine *m = job->m;
     const rt_grammar *g = m->g;
@@ -498,8 +451,8 @@ static void walk_free(rti_mask_job *job, uint32_t node, uint32_t depth, uint32_t
         uint32_t child = v->nodes[node].first + i;
         const rti_trie_node *n = &v->nodes[child];
         const rti_trie_below *below = &v->below[child];
-        if (state == 0 && (below->bytes[0] & begins->bits[0]) == 0 && (below->bytes[1] & begins->bits[1]) == 0 &&
-            !((n->flags & RTI_TRIE_HIGH) != 0 && (begins->bits[2] | begins->bits[3]) != 0)) {
+        if (state == 0 && (below->bytes[0] & begins[0]) == 0 && (below->bytes[1] & begins[1]) == 0 &&
+            !((n->flags & RTI_TRIE_HIGH) != 0 && (begins[2] | begins[3]) != 0)) {
             continue;
         }
         uint32_t next = g->trigger_states[state].next[n->byte];
@@ -525,12 +478,12 @@ static void set_free(rti_mask_job *job, const rti_thread *t)
     const rt_grammar *g = job->m->g;
     const rt_vocabulary *v = g->vocabulary;
     memcpy(job->words, v->text, v->words * sizeof *job->words);
-    byte_set begins = { { 0 } };
+    uint64_t begins[4] = { 0 };
     for (int byte = 0; byte < 256; byte++) {
-        if (g->trigger_states[0].next[byte] != 0) add_byte(&begins, (uint8_t)byte);
+        if (g->trigger_states[0].next[byte] != 0) begins[byte / 64] |= 1ull << (byte % 64);
     }
     rti_machine_mark mark = rti_machine_here(job->m);
-    walk_free(job, 0, 0, t->a, &begins);
+    walk_free(job, 0, 0, t->a, begins);
     rti_machine_forget(job->m, mark);
     for (uint32_t i = 0; i < g->trigger_count; i++) {
         if (g->triggers[i].token != RT_TOKEN_NONE) rti_mask_set(job->words, (uint32_t)g->triggers[i].token);

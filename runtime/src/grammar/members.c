@@ -206,9 +206,10 @@ static bool add_properties(rti_block *b)
     o->property_count = used;
     for (uint32_t i = 0; i < used; i++) {
         const rti_member *m = &b->members[order[i]];
-        uint32_t at = RTI_ADD(g, properties);
-        g->properties[at] = (rti_property){ variants[order[i]].first, variants[order[i]].count, m->required ? 0 : m->absent, m->required };
         const rti_name name = c->names[m->name];
+        uint32_t at = RTI_ADD(g, properties);
+        g->properties[at] = (rti_property){ variants[order[i]].first, variants[order[i]].count, m->required ? 0 : m->absent, m->required,
+                                            rti_hash_text(name.text, name.size) };
         char *spelled = rti_pool_take(c->pool, (size_t)name.size * 6 + 2);
         rti_literal_add(c, &o->keys, spelled, rti_json_spell(name.text, name.size, spelled), i);
     }

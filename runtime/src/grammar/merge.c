@@ -25,7 +25,7 @@ static bool same_inside(const rti_machine *m, uint32_t a, uint32_t b)
 {
     const rti_frame *x = &m->frames[a], *y = &m->frames[b];
     if (a == b) return true;
-    return x->inside == y->inside && x->kind == y->kind && memcmp(&x->block, &y->block, offsetof(rti_frame, next) - offsetof(rti_frame, block)) == 0;
+    return x->inside == y->inside && x->kind == y->kind && x->within == y->within && memcmp(&x->block, &y->block, offsetof(rti_frame, next) - offsetof(rti_frame, block)) == 0;
 }
 
 static bool mergeable(const rti_machine *m, const rti_thread *x, const rti_thread *y)

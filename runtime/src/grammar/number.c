@@ -499,9 +499,32 @@ rti_number_lexer *rti_number_lexer_new(rti_pool *pool, const rti_number_block *b
     return x;
 }
 
+static double approximate(const rti_decimal *d)
+{
+    double value = 0;
+    for (uint32_t i = 0; i < d->count && i < 18; i++) value = value * 10 + d->digits[i];
+    int64_t shift = d->exponent - (int64_t)RTI_MIN(d->count, 18u);
+    for (; shift > 0 && value < 1e300; shift--) value *= 10;
+    for (; shift < 0 && value > 1e-300; shift++) value /= 10;
+    return d->negative ? -value : value;
+}
+
 bool rti_number_lexer_empty(rti_number_lexer *x)
 {
     return at(x, 1)->live == 2;
+}
+
+uint32_t rti_number_lexer_variety(const rti_number_lexer *x)
+{
+    enum { MANY = 1 << 20 };
+    const rti_number_block *b = &x->block;
+    if (b->other_count != 0 || b->multiple_count > 1) return 1;
+    if (!b->has_low || !b->has_high) return MANY;
+    double low = approximate(&b->low), high = approximate(&b->high), step = b->multiple_count != 0 ? approximate(&b->multiples[0]) : 1;
+    if (b->multiple_count == 0 && b->kind != RTI_NUMBER_INTEGER) return low < high ? MANY : 1;
+    if (b->multiple_count != 0 && b->kind != RTI_NUMBER_ANY && !(b->kind == RTI_NUMBER_INTEGER && rti_decimal_is_integer(&b->multiples[0]))) return 1;
+    double count = (high - low) / step - 2; // (the bounds may be open, and not multiples)
+    return count >= MANY ? (uint32_t)MANY : count > 1 ? (uint32_t)count : 1;
 }
 
 uint32_t rti_number_lexer_peek(const rti_number_lexer *x, uint32_t state, uint32_t c)

@@ -37,6 +37,7 @@ extern const uint8_t rti_number_class[256];
 // State 0 is dead, 1 the start. UNSUPPORTED: divisors too large.
 rti_number_lexer *rti_number_lexer_new(rti_pool *pool, const rti_number_block *block, uint32_t limit, const char *place);
 bool rti_number_lexer_empty(rti_number_lexer *lexer);
+uint32_t rti_number_lexer_variety(const rti_number_lexer *lexer); // it has at least so many numbers, where it is not empty
 // UINT32_MAX: not known yet, ask rti_number_lexer_build (under the grammar's lock).
 uint32_t rti_number_lexer_peek(const rti_number_lexer *lexer, uint32_t state, uint32_t byte_class);
 uint32_t rti_number_lexer_build(rti_number_lexer *lexer, rti_pool *pool, uint32_t state, uint32_t byte_class);

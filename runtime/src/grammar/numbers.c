@@ -301,10 +301,11 @@ void rti_number_finish(rti_compiler *c, rti_set x, rti_node *node, uint32_t *lit
     for (uint32_t i = 0; i < set->value_count; i++) {
         char text[1400];
         const rti_json_value *v = &c->json.values[set->places[i]];
-        rti_literal_add(c, literals, c->json.text + v->text, v->text_size, 0);
+        uint64_t hash = rti_hash_decimal(&set->values[i]);
+        rti_literal_add_value(c, literals, c->json.text + v->text, v->text_size, hash);
         size_t size = rti_decimal_write(&set->values[i], text, sizeof text, false);
-        if (size <= sizeof text) rti_literal_add(c, literals, text, size, 0);
+        if (size <= sizeof text) rti_literal_add_value(c, literals, text, size, hash);
         size = rti_decimal_write(&set->values[i], text, sizeof text, true);
-        if (size <= sizeof text && size <= 24) rti_literal_add(c, literals, text, size, 0);
+        if (size <= sizeof text && size <= 24) rti_literal_add_value(c, literals, text, size, hash);
     }
 }

@@ -200,7 +200,7 @@ size_t rti_json_spell(const char *text, size_t size, char *out)
     return used;
 }
 
-void rti_literal_add(rti_compiler *c, uint32_t *root, const char *bytes, size_t size, uint32_t value)
+uint32_t rti_literal_add(rti_compiler *c, uint32_t *root, const char *bytes, size_t size, uint32_t value)
 {
     rt_grammar *g = c->g;
     if (*root == 0) {
@@ -227,6 +227,15 @@ void rti_literal_add(rti_compiler *c, uint32_t *root, const char *bytes, size_t 
     }
     g->literals[node].final = true;
     g->literals[node].value = value;
+    return node;
+}
+
+void rti_literal_add_value(rti_compiler *c, uint32_t *root, const char *bytes, size_t size, uint64_t hash)
+{
+    uint32_t place = rti_literal_add(c, root, bytes, size, 0); // (the table may move)
+    rti_literal *last = &c->g->literals[place];
+    last->hash[0] = (uint32_t)hash;
+    last->hash[1] = (uint32_t)(hash >> 32);
 }
 
 bool rti_json_equal(rti_compiler *c, uint32_t a, uint32_t b)

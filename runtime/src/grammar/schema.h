@@ -188,7 +188,8 @@ void rti_array_finish(rti_compiler *c, rti_set set, rti_node *node);
 bool rti_object_finish(rti_compiler *c, rti_set set, uint32_t at, rti_node *node); // its cases in turn; true: that was the last
 
 // Literal tries.
-void rti_literal_add(rti_compiler *c, uint32_t *root, const char *bytes, size_t size, uint32_t value);
+uint32_t rti_literal_add(rti_compiler *c, uint32_t *root, const char *bytes, size_t size, uint32_t value); // its last place
+void rti_literal_add_value(rti_compiler *c, uint32_t *root, const char *bytes, size_t size, uint64_t hash);
 size_t rti_json_spell(const char *text, size_t size, char *out); // with quotes and needed escapes; out: 6 * size + 2
 
 // Strings (strings.c)

@@ -458,7 +458,7 @@ static void take_literal(rti_compiler *c, void *user, const char *text, uint32_t
     node_sink *sink = user;
     char *spelled = rti_pool_take(c->pool, (size_t)size * 6 + 2);
     size_t length = rti_json_spell(text, size, spelled);
-    rti_literal_add(c, sink->literals, spelled, length, 0);
+    rti_literal_add_value(c, sink->literals, spelled, length, rti_hash_text(text, size));
 }
 
 void rti_string_finish(rti_compiler *c, rti_set set, rti_node *node, uint32_t *literals)

@@ -12,27 +12,21 @@ typedef struct search {
     uint32_t tries;
 } search;
 
-static uint64_t literal_step(uint64_t h, uint8_t byte)
-{
-    return rti_hash_mix(h, byte) | 1;
-}
-
-static bool unseen_literal(search *s, uint32_t place, uint64_t h)
+static bool unseen_literal(search *s, uint32_t place)
 {
     const rt_grammar *g = s->m->g;
     for (uint32_t i = g->literals[place].first; i != 0; i = g->literals[i].next) {
         if (++s->tries > MAX_TRIES) return true;
-        uint64_t next = literal_step(h, g->literals[i].byte);
-        if (g->literals[i].final && !rti_is_seen(s->m, s->list, next ^ RTI_LITERAL_MARK)) return true;
-        if (unseen_literal(s, i, next)) return true;
+        if (g->literals[i].final && !rti_is_seen(s->m, s->list, rti_literal_hash(&g->literals[i]))) return true;
+        if (unseen_literal(s, i)) return true;
     }
     return false;
 }
 
-bool rti_unseen_literal(rti_machine *m, uint32_t list, uint32_t place, uint64_t h)
+bool rti_unseen_literal(rti_machine *m, uint32_t list, uint32_t place)
 {
     search s = { m, list, 0 };
-    return unseen_literal(&s, place, h);
+    return unseen_literal(&s, place);
 }
 
 static bool unseen_number(search *s, const rti_thread *t, int length)
@@ -42,7 +36,7 @@ static bool unseen_number(search *s, const rti_thread *t, int length)
         if (++s->tries > MAX_TRIES) return true;
         rti_thread next;
         if (!rti_number_byte(s->m, t, t->a, t->b, (uint8_t)*byte, &next)) continue;
-        if (rti_number_lexer_accepts(s->m->g->numbers[next.a], next.b) && !rti_is_seen(s->m, s->list, next.h ^ RTI_NUMBER_MARK)) return true;
+        if (rti_number_lexer_accepts(s->m->g->numbers[next.a], next.b) && !rti_is_seen(s->m, s->list, rti_number_value_hash(&next))) return true;
         if (length < MAX_LENGTH && unseen_number(s, &next, length + 1)) return true;
     }
     return false;
@@ -88,28 +82,34 @@ static bool unseen_string(search *s, const rti_thread *t, int length)
 // Whether repeats could be all that is left: the automaton has few strings left, or the bound on the length is near.
 bool rti_string_may_run_out(rti_machine *m, const rti_thread *t)
 {
-    if (t->h == 0 || m->frames[t->frame].seen_keys == 0) return false;
+    uint32_t others = rti_others_of(m, t);
+    if (others == 0) return false;
     const rti_terminal *x = &m->g->terminals[t->a];
-    if (rti_machine_few(m, x->lexer, t->b) <= m->seen[m->frames[t->frame].seen_keys].length) return true;
-    if (!x->counts || x->high == RTI_NO_MAXIMUM || x->lexer->term == RTI_REGEX_ALL) return false;
-    return x->high - t->n <= m->seen[m->frames[t->frame].seen_keys].length + RTI_NEAR_END;
+    if (rti_machine_few(m, x->lexer, t->b) <= others) return true;
+    return x->lexer->term != RTI_REGEX_ALL && rti_string_near_bound(m, t, others);
+}
+
+bool rti_string_near_bound(const rti_machine *m, const rti_thread *t, uint32_t others)
+{
+    const rti_terminal *x = &m->g->terminals[t->a];
+    return x->counts && x->high != RTI_NO_MAXIMUM && x->high - t->n <= others + RTI_NEAR_END;
 }
 
 bool rti_unseen_string(rti_machine *m, const rti_thread *t)
 {
-    if (t->h == 0 || m->frames[t->frame].seen_keys == 0) return true;
+    if (rti_own_list(m, t) == 0) return true;
     const rti_terminal *x = &m->g->terminals[t->a];
     bool last = x->counts && x->high != RTI_NO_MAXIMUM && t->n == x->high;
     if (x->lexer->term == RTI_REGEX_ALL && !last) return true;
     if (!last && !rti_string_may_run_out(m, t)) return true;
-    search s = { m, m->frames[t->frame].seen_keys, 0 };
+    search s = { m, rti_own_list(m, t), 0 };
     return unseen_string(&s, t, 0);
 }
 
 bool rti_unseen_value(rti_machine *m, uint32_t list, const rti_node *node)
 {
     const rt_grammar *g = m->g;
-    if (node->literals != 0 && rti_unseen_literal(m, list, node->literals, 1)) return true;
+    if (node->literals != 0 && rti_unseen_literal(m, list, node->literals)) return true;
     for (uint32_t i = 0; i < node->number_count; i++) {
         rti_thread t = { .kind = RTI_THREAD_NUMBER, .a = g->number_list[node->numbers + i], .b = 1, .t = RTI_OUTSIDE, .h = 1 };
         if (rti_unseen_number(m, list, &t)) return true;

@@ -228,10 +228,10 @@ static int serve_lines(caller *c)
 
 int command_call(int argc, char **argv)
 {
-    caller c = {.model = {.threads = 1}, .rounds = 1, .max_tokens = 512};
+    caller c = {.model = {.threads = 1}, .rounds = 8, .max_tokens = 512};
     const option options[] = {
         MODEL_OPTIONS(c.model),
-        {"rounds", OPTION_INTEGER, &c.rounds, "N", "calls for one question at most, default 1", 1, 16},
+        {"rounds", OPTION_INTEGER, &c.rounds, "N", "calls for one question at most, default 8", 1, 16},
         {"max-tokens", OPTION_INTEGER, &c.max_tokens, "N", "of all that is written for one question, default 512", 16,
          4096},
         {"temperature", OPTION_NUMBER, &c.temperature, "T", "default 0: greedy", 0, 10},

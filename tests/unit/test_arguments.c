@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "call/argue.h"
+#include "call/spent.h"
 
 static rp_text text(const char *string)
 {
@@ -103,7 +104,7 @@ static int goes_on(const rpi_copy *copy, char byte)
         const char *bytes;
         size_t size;
         if (rt_tokenizer_bytes(tokenizer, copy->tokens[i], &bytes, &size) && size > 0 && bytes[0] == byte)
-            return copy->is_spent[i] ? -1 : 1;
+            return copy->standing[i] < RPI_STANDING_FREE ? -1 : 1;
     }
     return 0;
 }
@@ -111,7 +112,8 @@ static int goes_on(const rpi_copy *copy, char byte)
 static rpi_copy find(const char *line, const char *arguments, const char *content, rpi_literal literal, bool of_few)
 {
     rpi_copy copy;
-    rpi_copy_find(tokenizer, text(line), text(arguments), text(content), literal, of_few, &copy);
+    rpi_source source = { .line = text(line), .arguments = text(arguments) };
+    rpi_copy_find(tokenizer, &source, text(content), literal, of_few, &copy);
     return copy;
 }
 
@@ -134,7 +136,7 @@ static void test_words_of_the_line(void **state)
     assert_true(copy.may_close);
     copy = find(line, "{\"to\": ", "Bath", RPI_LITERAL_STRING, false);
     assert_int_equal(goes_on(&copy, ','), 0); // a pause is no advantage
-    assert_true(copy.may_close && !copy.closes_spent);
+    assert_true(copy.may_close && copy.close == RPI_STANDING_FREE);
     copy = find(line, "{\"from\": \"York\", \"to\": ", "", RPI_LITERAL_STRING, false);
     assert_int_equal(goes_on(&copy, 'Y'), -1);
     assert_int_equal(goes_on(&copy, 'B'), 1);
@@ -156,12 +158,65 @@ static void test_numbers_of_the_line(void **state)
     assert_int_equal(goes_on(&copy, '2'), 1);
     assert_false(copy.may_close);
     copy = find(line, "{\"cost\": ", "1250", RPI_LITERAL_NUMBER, true);
-    assert_true(copy.may_close && !copy.closes_spent && copy.count == 0);
+    assert_true(copy.may_close && copy.close == RPI_STANDING_FREE && copy.count == 0);
     copy = find(line, "{\"cost\": 1250, \"other\": ", "", RPI_LITERAL_NUMBER, true);
     assert_int_equal(goes_on(&copy, '1'), -1);
     assert_int_equal(goes_on(&copy, '4'), 1);
     copy = find("", "", "", RPI_LITERAL_NUMBER, true);
     assert_true(copy.count == 0 && !copy.may_close);
+}
+
+static rpi_copy find_behind(const char *line, const char *calls, const char *key, const char *arguments)
+{
+    rpi_copy copy;
+    rpi_source source = { text(line), text(calls), text("\"weigh\""), text(key), text(arguments) };
+    rpi_copy_find(tokenizer, &source, text(""), RPI_LITERAL_NUMBER, false, &copy);
+    return copy;
+}
+
+// Behind a call, numbers are gone through in the order of the line, each by the parameter after whose words it stands.
+static void test_words_of_calls_before(void **state)
+{
+    (void)state;
+    static const char line[] = "The first weighs 75 kg and is 180 cm tall, the second weighs 60 kg and is 165 cm tall, the third weighs 90 kg";
+    static const char calls[] = "[{\"name\": \"weigh\", \"arguments\": {\"weight\": 75, \"height\": 180}}]";
+    rpi_copy copy = find_behind(line, calls, "\"weight\"", "{");
+    assert_int_equal(goes_on(&copy, '6'), 1);
+    assert_int_equal(goes_on(&copy, '7'), -1); // may be meant again, but not because it stands there
+    assert_int_equal(goes_on(&copy, '9'), -1); // not yet
+    copy = find_behind(line, calls, "\"height\"", "{\"weight\": 60, ");
+    assert_int_equal(goes_on(&copy, '1'), 1);
+    assert_int_equal(goes_on(&copy, '9'), -1);
+    copy = find_behind("a field of 5 T and a time of 4 s, then a time of 10 s",
+                       "[{\"name\": \"weigh\", \"arguments\": {\"field\": 5, \"time\": 4}}]", "\"field\"", "{");
+    assert_int_equal(goes_on(&copy, '1'), -1); // another parameter's
+}
+
+static void check_exchange(const char *calls, const char *arguments, const char *expected, int32_t found, int32_t exchanged)
+{
+    rt_host host = { 0 };
+    rpi_buffer line = { 0 };
+    int32_t got_found, got_exchanged;
+    rpi_source source = { .line = text("Sell me 5 arrows and 3 torches, then 1,200 nails."), .calls = text(calls),
+                          .name = text("\"sell\""), .arguments = text(arguments) };
+    assert_true(rpi_spent_exchange(&source, &host, &line, &got_found, &got_exchanged));
+    assert_int_equal(got_found, found);
+    assert_int_equal(got_exchanged, exchanged);
+    check_text((rp_text){ line.data, line.size }, expected);
+    rpi_buffer_free(&host, &line);
+}
+
+static void test_exchange(void **state)
+{
+    (void)state;
+    static const char before[] = "[{\"name\": \"sell\", \"arguments\": {\"count\": 5, \"item\": \"arrows\"}}]";
+    check_exchange(before, "{\"count\": 3, \"item\": \"torches\"}", "Sell me 3 torches and 5 arrows, then 1,200 nails.", 2, 2);
+    check_exchange(before, "{\"count\": 1200, \"item\": \"Arrows\"}", "Sell me 1,200 arrows and 3 torches, then 5 nails.", 1, 1);
+    check_exchange(before, "{\"count\": 5, \"item\": \"arrows\"}", "Sell me 5 arrows and 3 torches, then 1,200 nails.", 0, 0);
+    check_exchange(before, "{\"other\": \"nails\"}", "Sell me 5 arrows and 3 torches, then 1,200 nails.", 1, 0);
+    check_exchange("[{\"name\": \"buy\", \"arguments\": {\"count\": 5}}]", "{\"count\": 3}",
+                   "Sell me 5 arrows and 3 torches, then 1,200 nails.", 1, 0);
+    check_exchange("not JSON", "{\"count\": [3, {\"a\": \"to", "Sell me 5 arrows and 3 torches, then 1,200 nails.", 0, 0);
 }
 
 int main(void)
@@ -171,6 +226,8 @@ int main(void)
         cmocka_unit_test(test_where_values_end),
         cmocka_unit_test(test_words_of_the_line),
         cmocka_unit_test(test_numbers_of_the_line),
+        cmocka_unit_test(test_words_of_calls_before),
+        cmocka_unit_test(test_exchange),
     };
     return cmocka_run_group_tests_name("arguments", tests, open_tokenizer, close_tokenizer);
 }

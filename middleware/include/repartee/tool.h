@@ -5,8 +5,9 @@
 //
 // Models without a call format of their own decide by descriptions: a description should read as a wish, "Pour the guest a
 // drink"; only its first sentence counts. They are asked for each parameter by its description. A parameter that need not be
-// given is left out where nothing that was said speaks for it, or where it would be the schema's `default`. They make at
-// most one call a turn.
+// given is left out where nothing that was said speaks for it, or where it would be the schema's `default`. Where a line asks for
+// several things they make several calls, one after another, each when the one before it was answered; a call that was vetoed
+// or failed does not keep the others from being made. A tool that is `once_per_turn` is called once, whatever the line lists.
 //
 // SPDX-License-Identifier: MIT
 #ifndef REPARTEE_TOOL_H

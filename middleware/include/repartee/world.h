@@ -66,7 +66,7 @@ typedef struct rp_world_def {
     int32_t worker_count;     // threads beside the calling one
     const int32_t *worker_cpus;
     uint32_t worker_spin_us;
-    int32_t max_call_rounds;  // calls one turn may make, default 2
+    int32_t max_call_rounds;  // calls one turn may make, whoever decides on them; default 4, 0 to 64
     // How a model without a call format of its own decides what to call. true (default): by how much better the player's
     // line follows from a wish for a tool than from small talk; an argument by how much likelier the conversation has made
     // it than it is without. false: by whichever name is likeliest behind the conversation ("none" among them), and

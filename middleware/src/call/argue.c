@@ -33,19 +33,20 @@ static void drop_sequences(rp_world *world, rpi_slot *slot)
 // The character gives up on the call and just speaks.
 static rt_result give_up(rp_world *world, rpi_slot *slot)
 {
+    if (slot->rounds > 0)
+        return rpi_another_end(world, slot);
     world->stats.calls_failed++;
     rpi_slot_clear_segments(world, slot);
-    drop_sequences(world, slot);
     slot->offers[slot->chosen].used = true;
+    drop_sequences(world, slot);
     return rpi_speak_begin(world, slot);
 }
 
+// What was written stays computed: another call may follow.
 static rt_result finish(rp_world *world, rpi_slot *slot)
 {
     rpi_slot_clear_segments(world, slot);
-    drop_sequences(world, slot);
-    slot->stage = RPI_STAGE_CALL;
-    return RT_OK;
+    return rpi_another_weigh(world, slot);
 }
 
 // Bytes become part of the arguments, and are read by both sides.
@@ -159,6 +160,7 @@ static rt_result begin_part(rp_world *world, rpi_slot *slot, const rpi_parameter
     argument->value = (rpi_value){ 0 };
     argument->steps = 0;
     argument->gain = 0;
+    argument->key = parameter->key;
     argument->part = slot->arguments.size;
     argument->tokens = (int32_t)slot->argument_tokens.count;
     if (!rpi_buffer_add(&world->host, &slot->arguments, lead->data, lead->size))
@@ -265,10 +267,14 @@ static bool write_stem(rp_world *world, rpi_slot *slot)
     const rt_host *host = &world->host;
     const rpi_offer *offer = &slot->offers[slot->chosen];
     const rpi_tool *tool = rpi_tool_get(world, offer->tool);
+    const char *name = tool != NULL ? tool->name : "";
     rpi_buffer *text = &slot->scratch;
     rpi_buffer_clear(text);
-    bool fits = rpi_buffer_add_text(host, text, "Action: ") && rpi_buffer_add_text(host, text, tool != NULL ? tool->name : "");
-    if (fits && tool != NULL && tool->description != NULL)
+    rpi_buffer_clear(&slot->call_name);
+    bool fits = rpi_buffer_add_json(host, &slot->call_name, name, strlen(name)) &&
+                rpi_buffer_add_text(host, text, slot->rounds > 0 ? "\nAction: " : "Action: ") &&
+                rpi_buffer_add_text(host, text, name);
+    if (fits && tool != NULL && tool->description != NULL && !slot->offers[slot->chosen].called)
         fits = rpi_buffer_add_text(host, text, ": ") && rpi_buffer_add_text(host, text, tool->description);
     return fits && (slot->argument.in_parts || rpi_buffer_add_text(host, text, "\nArguments: "));
 }
@@ -277,6 +283,8 @@ static bool write_stem(rp_world *world, rpi_slot *slot)
 static rt_result write_lead(rp_world *world, rpi_slot *slot)
 {
     rpi_tokens *tokens = &slot->argument_tokens;
+    tokens->count = 0;
+    slot->argument_done = 0;
     size_t rest = slot->prompt.count - (size_t)slot->main_length;
     void *ids = tokens->ids;
     bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, rest, sizeof *tokens->ids) &&
@@ -290,21 +298,28 @@ static rt_result write_lead(rp_world *world, rpi_slot *slot)
     return rpi_emit_text(world, slot, slot->scratch.data, slot->scratch.size, true);
 }
 
+// Behind the arguments of the call before it.
+static rt_result write_next_lead(rp_world *world, rpi_slot *slot)
+{
+    if (!write_stem(world, slot))
+        return out_of_memory(world);
+    return rpi_emit_text(world, slot, slot->scratch.data, slot->scratch.size, true);
+}
+
 rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot)
 {
+    bool is_first = slot->argument_sequence.index == 0;
     slot->stage = RPI_STAGE_ARGUE;
-    slot->argument_tokens.count = 0;
-    slot->argument_done = 0;
     slot->argument_steps = 0;
     slot->argument = (rpi_argument){ .in_parts = world->def.calibrate_choices && rpi_parameters_are_listed(schema_of(slot)) };
     rpi_buffer_clear(&slot->arguments);
     rt_result result = rpi_emit_begin(world, slot, slot->offers[slot->chosen].grammar);
-    if (result == RT_OK)
+    if (result == RT_OK && is_first)
         result = rt_sequence_fork(world->context, slot->main, &slot->argument_sequence);
-    if (result == RT_OK)
+    if (result == RT_OK && is_first)
         result = rt_sequence_create(world->context, &slot->plain_sequence);
     if (result == RT_OK)
-        result = write_lead(world, slot);
+        result = is_first ? write_lead(world, slot) : write_next_lead(world, slot);
     bool over = false;
     if (result == RT_OK && slot->argument.in_parts)
         result = next_part(world, slot, &over);

@@ -40,18 +40,36 @@ size_t rpi_value_take(rpi_value *value, const char *bytes, size_t size);
 
 enum { RPI_COPY_TOKENS = 64 };
 
+// How words of the line stand to an argument.
+typedef enum rpi_standing {
+    RPI_STANDING_SPENT = -2,  // another argument has them
+    RPI_STANDING_SHARED = -1, // the same parameter had them in a call before this one
+    RPI_STANDING_FREE = 0,
+    RPI_STANDING_NEXT = 1,    // free, and the first number behind the one that the same parameter had
+    RPI_STANDING_PARALLEL = 2, // free, and stand in the line as those that the same parameter had
+    RPI_STANDING_PARALLEL_NEXT = 3,
+} rpi_standing;
+
 typedef struct rpi_copy {
     rt_token tokens[RPI_COPY_TOKENS]; // each copies on
-    bool is_spent[RPI_COPY_TOKENS];   // only from words that an argument has already
+    int8_t standing[RPI_COPY_TOKENS]; // of the best words that it copies
     int32_t count;
-    bool may_close;    // what is written so far are whole words of the line
-    bool closes_spent; // which an argument has already
+    bool may_close;     // what is written so far are whole words of the line
+    rpi_standing close; // how these stand
 } rpi_copy;
 
-// What `content`, the beginning of a string or number, goes on with if it is a copy of words of `line`. `arguments`: JSON
-// that was written before it, not necessarily complete: its strings and numbers are spent.
+// Where copies come from, and what has been taken from it.
+typedef struct rpi_source {
+    rp_text line;
+    rp_text calls;     // made before in this turn: a JSON array of objects with `name` and `arguments`, or empty
+    rp_text name;      // of the tool that is called now, as JSON
+    rp_text key;       // of the parameter that is written now, as JSON
+    rp_text arguments; // of the call, JSON that was written before it, not necessarily complete
+} rpi_source;
+
+// What `content`, the beginning of a string or number, goes on with if it is a copy of words of the line.
 // `of_few`: the schema lists what it may be; such lists are often capitalised.
-void rpi_copy_find(const rt_tokenizer *tokenizer, rp_text line, rp_text arguments, rp_text content, rpi_literal literal,
+void rpi_copy_find(const rt_tokenizer *tokenizer, const rpi_source *source, rp_text content, rpi_literal literal,
                    bool of_few, rpi_copy *copy);
 
 #endif

@@ -145,7 +145,7 @@ void rpi_call_finish(rp_world *world, rpi_slot *slot, rp_call_status status, con
                                &(rpi_action){ .is_result = true, .content = { slot->answer.data, slot->answer.size },
                                               .name = { name, strlen(name) },
                                               .call_id = { slot->call_key, RPI_CALL_ID_SIZE } });
-    slot->stage = RPI_STAGE_COMPOSE;
+    slot->stage = rpi_another_may_follow(world, slot) ? RPI_STAGE_ANOTHER : RPI_STAGE_COMPOSE;
     if (!fits || (world->call_style->is_on && rpi_write_next(world, slot) != RT_OK))
         fail_turn(world, slot, "the answer of a call");
 }

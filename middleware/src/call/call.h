@@ -27,6 +27,14 @@ rt_result rpi_argue_begin(rp_world *world, rpi_slot *slot);
 rt_result rpi_argue_mask(rp_world *world, rpi_slot *slot, uint32_t budget_us);
 rt_result rpi_argue_advance(rp_world *world, rpi_slot *slot);
 
+// call/another.c
+bool rpi_another_may_follow(const rp_world *world, const rpi_slot *slot); // behind a call that was answered
+rt_result rpi_another_begin(rp_world *world, rpi_slot *slot);
+rt_result rpi_another_advance(rp_world *world, rpi_slot *slot); // the line was read
+rt_result rpi_another_take(rp_world *world, rpi_slot *slot, const rpi_segment *segment, int32_t index, rt_pass *pass, int32_t row);
+rt_result rpi_another_weigh(rp_world *world, rpi_slot *slot); // the arguments of a call are written: makes it, or not
+rt_result rpi_another_end(rp_world *world, rpi_slot *slot);   // no more calls: what came of them is told
+
 // call/weigh.c: takes the logits of an argument's next token, of one side or the other; the last one decides it.
 rt_result rpi_argue_take(const rp_world *world, rpi_slot *slot, const rpi_segment *segment, rt_pass *pass, int32_t row);
 

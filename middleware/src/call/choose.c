@@ -9,6 +9,8 @@
 //
 // The contexts share their beginning, which is computed together with the prompt; each candidate is a fork of it.
 // SPDX-License-Identifier: MIT
+#include "call/choose.h"
+
 #include "call/call.h"
 #include "common/exp.h"
 #include "core/core.h"
@@ -17,22 +19,21 @@
 #include <math.h>
 #include <string.h>
 
-// In nats, over the whole line. Feelings have to be clearer: a face that changes at every word is worse than a calm one.
-static const double CALL_MARGIN = 1.75, EMOTION_MARGIN = 2.0;
+// In nats, over the whole line, as RPI_CHOOSE_MARGIN. Feelings have to be clearer: a face that changes at every word is worse than a calm one.
+static const double EMOTION_MARGIN = 2.0;
 
-// A longer line counts with its end.
-enum { MOST_LINE_TOKENS = 64, MOST_DESCRIPTION_BYTES = 160 };
+enum { MOST_DESCRIPTION_BYTES = 160 };
 
 // What else a line may want; the first of them is what feelings are measured by.
 enum { NO_CALLS = 2 };
-static const char *const no_calls[NO_CALLS] = { " wants to chat: \"", " wants to know something: \"" };
+static const char *const no_calls[NO_CALLS] = { " wants to chat" RPI_CHOOSE_LINE, " wants to know something" RPI_CHOOSE_LINE };
 
 static rt_result out_of_memory(const rp_world *world)
 {
     return rpi_fail(&world->host, RT_ERROR_OUT_OF_MEMORY, "a choice: out of memory");
 }
 
-static rt_result add_encoded(rp_world *world, rpi_tokens *tokens, const char *text, size_t size)
+rt_result rpi_choose_encode(rp_world *world, rpi_tokens *tokens, const char *text, size_t size)
 {
     void *ids = tokens->ids;
     bool fits = rpi_array_reserve(&world->host, &ids, &tokens->capacity, tokens->count + size + 2, sizeof *tokens->ids);
@@ -46,25 +47,23 @@ static rt_result add_encoded(rp_world *world, rpi_tokens *tokens, const char *te
     return result;
 }
 
-// " wants Marta to pour the guest a drink": the description's first sentence as a wish, or the name where there is none.
-static bool write_wish(rp_world *world, rpi_buffer *text, const char *who, const rpi_tool *tool)
+bool rpi_choose_wish(rp_world *world, rpi_buffer *text, const char *lead, const char *who, const rpi_tool *tool)
 {
     const rt_host *host = &world->host;
     const char *what = tool->description != NULL && tool->description[0] != '\0' ? tool->description : tool->name;
     size_t size = strcspn(what, ".\n");
     size = rpi_utf8_floor(what, strlen(what), RPI_MIN(size, (size_t)MOST_DESCRIPTION_BYTES));
-    bool fits = rpi_buffer_add_text(host, text, " wants ") && rpi_buffer_add_text(host, text, who) &&
+    bool fits = rpi_buffer_add_text(host, text, lead) && rpi_buffer_add_text(host, text, who) &&
                 rpi_buffer_add_text(host, text, " to ");
     size_t start = text->size;
-    fits = fits && rpi_buffer_add(host, text, what, size) && rpi_buffer_add_text(host, text, ": \"");
-    if (!fits)
+    if (!fits || !rpi_buffer_add(host, text, what, size))
         return false;
     char *first = text->data + start;
     if (first[0] >= 'A' && first[0] <= 'Z' && !(first[1] >= 'A' && first[1] <= 'Z'))
         first[0] = (char)(first[0] - 'A' + 'a');
-    for (char *at = first; what == tool->name && *at != '\0'; at++)
-        if (*at == '_')
-            *at = ' ';
+    for (size_t i = 0; what == tool->name && i < size; i++)
+        if (first[i] == '_')
+            first[i] = ' ';
     return true;
 }
 
@@ -79,25 +78,29 @@ static void take_candidate(rpi_slot *slot, size_t begin, size_t middle)
     choice->score[index] = 0;
 }
 
+rt_result rpi_choose_encode_line(rp_world *world, rpi_tokens *tokens, const char *line, size_t most)
+{
+    size_t begin = tokens->count;
+    rt_result result = rpi_choose_encode(world, tokens, line, strlen(line));
+    size_t count = tokens->count - begin;
+    if (result == RT_OK && count > most) {
+        memmove(tokens->ids + begin, tokens->ids + tokens->count - most, most * sizeof *tokens->ids);
+        tokens->count = begin + most;
+    }
+    return result;
+}
+
 // A candidate is its context and the line; what counts are the line's tokens.
 static rt_result add_candidate(rp_world *world, rpi_slot *slot, const rpi_buffer *context)
 {
-    const char *line = slot->turn->line;
     size_t begin = slot->candidates.count;
-    rt_result result = add_encoded(world, &slot->candidates, context->data, context->size);
+    rt_result result = rpi_choose_encode(world, &slot->candidates, context->data, context->size);
     size_t middle = slot->candidates.count;
     if (result == RT_OK)
-        result = add_encoded(world, &slot->candidates, line, strlen(line));
-    if (result != RT_OK)
-        return result;
-    size_t line_tokens = slot->candidates.count - middle;
-    if (line_tokens > MOST_LINE_TOKENS) {
-        memmove(slot->candidates.ids + middle, slot->candidates.ids + slot->candidates.count - MOST_LINE_TOKENS,
-                MOST_LINE_TOKENS * sizeof *slot->candidates.ids);
-        slot->candidates.count = middle + MOST_LINE_TOKENS;
-    }
-    take_candidate(slot, begin, middle);
-    return RT_OK;
+        result = rpi_choose_encode_line(world, &slot->candidates, slot->turn->line, RPI_CHOOSE_LINE_TOKENS);
+    if (result == RT_OK)
+        take_candidate(slot, begin, middle);
+    return result;
 }
 
 // Raw: behind the prompt and "Action:" a name; what counts are the name's tokens.
@@ -107,10 +110,10 @@ static rt_result add_name(rp_world *world, rpi_slot *slot, const char *name)
     if (!rpi_buffer_print(&world->host, &slot->scratch, " %s\n", name))
         return out_of_memory(world);
     size_t begin = slot->candidates.count;
-    rt_result result = add_encoded(world, &slot->candidates, "Action:", 7);
+    rt_result result = rpi_choose_encode(world, &slot->candidates, "Action:", 7);
     size_t middle = slot->candidates.count;
     if (result == RT_OK)
-        result = add_encoded(world, &slot->candidates, slot->scratch.data, slot->scratch.size);
+        result = rpi_choose_encode(world, &slot->candidates, slot->scratch.data, slot->scratch.size);
     if (result == RT_OK) {
         // The prompt's last token is not computed with the prompt; there is always room behind what was encoded.
         memmove(slot->candidates.ids + begin + 1, slot->candidates.ids + begin,
@@ -135,7 +138,8 @@ static rt_result add_tools(rp_world *world, rpi_slot *slot)
         if (tool == NULL || slot->offers[i].used || slot->offers[i].grammar == NULL)
             continue;
         rpi_buffer_clear(&slot->scratch);
-        if (!is_raw && !write_wish(world, &slot->scratch, slot->character->name, tool))
+        if (!is_raw && (!rpi_choose_wish(world, &slot->scratch, " wants ", slot->character->name, tool) ||
+                        !rpi_buffer_add_text(&world->host, &slot->scratch, RPI_CHOOSE_LINE)))
             return out_of_memory(world);
         result = is_raw ? add_name(world, slot, tool->name) : add_candidate(world, slot, &slot->scratch);
         choice->offer[choice->count - 1] = i;
@@ -149,7 +153,7 @@ static rt_result add_emotions(rp_world *world, rpi_slot *slot)
     const rpi_character *character = slot->character;
     rt_result result = RT_OK;
     for (int32_t i = 1; result == RT_OK && i < character->emotion_count; i++) {
-        const char *parts[] = { " makes ", character->name, " feel ", character->emotions[i], ": \"" };
+        const char *parts[] = { " makes ", character->name, " feel ", character->emotions[i], RPI_CHOOSE_LINE };
         rpi_buffer_clear(&slot->scratch);
         for (size_t part = 0; part < RPI_COUNT(parts); part++)
             if (!rpi_buffer_add_text(&world->host, &slot->scratch, parts[part]))
@@ -160,7 +164,7 @@ static rt_result add_emotions(rp_world *world, rpi_slot *slot)
     return result;
 }
 
-static bool write_head(rp_world *world, rpi_slot *slot)
+bool rpi_choose_head(rp_world *world, rpi_slot *slot)
 {
     const rt_host *host = &world->host;
     rpi_buffer_clear(&slot->scratch);
@@ -182,9 +186,9 @@ rt_result rpi_choose_prepare(rp_world *world, rpi_slot *slot)
     rt_token bos = rt_tokenizer_adds_bos(world->tokenizer) ? rt_tokenizer_bos(world->tokenizer) : RT_TOKEN_NONE;
     if (bos != RT_TOKEN_NONE)
         slot->candidates.ids[slot->candidates.count++] = bos;
-    if (!write_head(world, slot))
+    if (!rpi_choose_head(world, slot))
         return out_of_memory(world);
-    rt_result result = add_encoded(world, &slot->candidates, slot->scratch.data, slot->scratch.size);
+    rt_result result = rpi_choose_encode(world, &slot->candidates, slot->scratch.data, slot->scratch.size);
     choice->head = (int32_t)slot->candidates.count;
     choice->others = calls && world->def.calibrate_choices ? NO_CALLS : 1;
     for (int32_t i = 0; result == RT_OK && i < choice->others; i++) {
@@ -197,6 +201,9 @@ rt_result rpi_choose_prepare(rp_world *world, rpi_slot *slot)
         result = add_tools(world, slot);
     if (result == RT_OK && feels)
         result = add_emotions(world, slot);
+    size_t bytes = (size_t)choice->count * RPI_CHOOSE_LINE_TOKENS * sizeof(float);
+    if (result == RT_OK && !rpi_buffer_reserve(&world->host, &slot->choice_rows, bytes))
+        result = out_of_memory(world);
     return result;
 }
 
@@ -241,14 +248,36 @@ static double normaliser(const float *logits, int32_t count)
     return (double)most + log((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
+double rpi_choose_log_probability(const rp_world *world, const float *logits, rt_token token)
+{
+    return (double)logits[token] - normaliser(logits, world->info.vocab_size);
+}
+
 rt_result rpi_choose_take(rp_world *world, rpi_slot *slot, rpi_segment *segment, int32_t index, rt_pass *pass, int32_t row)
 {
     const float *logits;
     rt_result result = rt_pass_logits(pass, row, &logits);
-    if (result == RT_OK)
-        slot->choice.score[segment->candidate] +=
-            (double)logits[segment->tokens[index + 1]] - normaliser(logits, world->info.vocab_size);
-    return result;
+    if (result != RT_OK)
+        return result;
+    double score = rpi_choose_log_probability(world, logits, segment->tokens[index + 1]);
+    slot->choice.score[segment->candidate] += score;
+    int32_t token = index - segment->logits_from;
+    if (token < RPI_CHOOSE_LINE_TOKENS)
+        rpi_choose_row(slot, segment->candidate)[token] = (float)score;
+    return RT_OK;
+}
+
+float *rpi_choose_row(const rpi_slot *slot, int32_t candidate)
+{
+    return (float *)(void *)slot->choice_rows.data + (size_t)candidate * RPI_CHOOSE_LINE_TOKENS;
+}
+
+int32_t rpi_choose_other(const rpi_choice *choice)
+{
+    int32_t other = choice->none;
+    for (int32_t i = 0; i < choice->others && choice->none == 0; i++)
+        other = choice->score[i] > choice->score[other] ? i : other;
+    return other;
 }
 
 // The best of the candidates that `kind` marks, by what it explains better than `other`; -1 where none does by `margin`.
@@ -292,10 +321,7 @@ rt_result rpi_choose_advance(rp_world *world, rpi_slot *slot)
     rt_result result = show_emotion(world, slot);
     if (result != RT_OK)
         return result;
-    int32_t other = choice->none;
-    for (int32_t i = 0; i < choice->others && choice->none == 0; i++)
-        other = choice->score[i] > choice->score[other] ? i : other;
-    int32_t best = best_of(choice, choice->offer, other, choice->none > 0 ? 0 : CALL_MARGIN);
+    int32_t best = best_of(choice, choice->offer, rpi_choose_other(choice), choice->none > 0 ? 0 : RPI_CHOOSE_MARGIN);
     if (best < 0) {
         world->stats.choices_none += slot->offer_count > 0 && !world->call_style->is_on;
         return rpi_speak_begin(world, slot);

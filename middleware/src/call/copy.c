@@ -7,175 +7,85 @@
 // SPDX-License-Identifier: MIT
 #include <string.h>
 
-#include "call/argue.h"
+#include "call/spent.h"
 
-enum { LOOK_AHEAD = 32, NUMBER_BYTES = 32, MOST_LINE_BYTES = 1024 };
+enum { LOOK_AHEAD = 32 };
 
-static bool is_digit(char byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
-static bool is_letter(uint32_t code)
-{
-    return (code >= '0' && code <= '9') || (code >= 'A' && code <= 'Z') || (code >= 'a' && code <= 'z') ||
-           (code >= 0xC0 && code < 0x2000);
-}
-
-// Whether no word reaches across `at`. Scripts that write no spaces have a boundary at every character.
-static bool is_boundary(rp_text line, size_t at)
-{
-    if (at == 0 || at >= line.size)
-        return true;
-    if (((unsigned char)line.data[at] & 0xC0) == 0x80)
-        return false;
-    size_t before = at - 1;
-    while (before > 0 && ((unsigned char)line.data[before] & 0xC0) == 0x80)
-        before--;
-    uint32_t left, right;
-    rpi_utf8_next(line.data + before, line.size - before, &left);
-    rpi_utf8_next(line.data + at, line.size - at, &right);
-    return !is_letter(left) || !is_letter(right);
-}
-
-static void add_token(rpi_copy *copy, rt_token token, bool is_spent)
+static void add_token(rpi_copy *copy, rt_token token, rpi_standing standing)
 {
     for (int32_t i = 0; i < copy->count; i++) {
         if (copy->tokens[i] == token) {
-            copy->is_spent[i] = copy->is_spent[i] && is_spent;
+            copy->standing[i] = RPI_MAX(copy->standing[i], (int8_t)standing);
             return;
         }
     }
     if (copy->count == RPI_COPY_TOKENS)
         return;
     copy->tokens[copy->count] = token;
-    copy->is_spent[copy->count++] = is_spent;
+    copy->standing[copy->count++] = (int8_t)standing;
 }
 
-static void may_close(rpi_copy *copy, bool is_spent)
+static void may_close(rpi_copy *copy, rpi_standing standing)
 {
-    copy->closes_spent = is_spent && (copy->closes_spent || !copy->may_close);
+    copy->close = copy->may_close ? RPI_MAX(copy->close, standing) : standing;
     copy->may_close = true;
 }
 
-static void add_first_token(const rt_tokenizer *tokenizer, rpi_copy *copy, const char *text, size_t size, bool is_spent)
+static void add_first_token(const rt_tokenizer *tokenizer, rpi_copy *copy, const char *text, size_t size, rpi_standing standing)
 {
     rt_token ids[LOOK_AHEAD + 2];
     size_t count = 0;
     size = rpi_utf8_floor(text, size, RPI_MIN(size, (size_t)LOOK_AHEAD));
     if (size > 0 && rt_tokenizer_encode(tokenizer, text, size, true, ids, RPI_COUNT(ids), &count) == RT_OK && count > 0)
-        add_token(copy, ids[0], is_spent);
+        add_token(copy, ids[0], standing);
 }
 
-// A number as JSON writes it: the commas between groups of three digits are left out. The end of it in the line.
-static size_t read_number(rp_text line, size_t at, char number[NUMBER_BYTES], size_t *size)
+// How a number of the line stands that ends at `end`.
+static rpi_standing number_standing(const rpi_spent *s, size_t begin, size_t end)
 {
-    bool has_point = false;
-    *size = 0;
-    for (; at < line.size && *size < NUMBER_BYTES; at++) {
-        const char *next = line.data + at + 1;
-        size_t left = line.size - at - 1;
-        bool is_group = line.data[at] == ',' && !has_point && left >= 3 && is_digit(next[0]) && is_digit(next[1]) &&
-                        is_digit(next[2]) && (left == 3 || !is_digit(next[3]));
-        bool is_point = line.data[at] == '.' && !has_point && left > 0 && is_digit(next[0]);
-        if (is_group && *size > 0)
-            continue;
-        if (!is_digit(line.data[at]) && !(is_point && *size > 0))
-            break;
-        has_point = has_point || is_point;
-        number[(*size)++] = line.data[at];
-    }
-    return at;
+    rpi_standing standing = rpi_spent_standing(s, begin, end - begin);
+    return standing == RPI_STANDING_FREE ? rpi_spent_parallel(s, begin, end, true) : standing;
 }
 
-static char lower(char byte)
+// Lists are gone through in their order: behind the number that the same parameter had in the call before, the first of those
+// that stand best. The line's size where there is none.
+static size_t find_next(const rpi_spent *s)
 {
-    return byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
-}
-
-static bool stands_at(rp_text line, size_t at, rp_text words)
-{
-    for (size_t i = 0; i < words.size; i++)
-        if (lower(line.data[at + i]) != lower(words.data[i]))
-            return false;
-    return true;
-}
-
-// The words of the line that arguments have already, a byte each.
-typedef struct spent {
-    bool bytes[MOST_LINE_BYTES];
-} spent;
-
-static bool is_all_spent(const spent *s, size_t at, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (!s->bytes[at + i])
-            return false;
-    return size > 0;
-}
-
-// The first place in the line where the words stand unspent is spent.
-static void spend(spent *s, rp_text line, rp_text words)
-{
-    for (size_t at = 0; words.size > 0 && at + words.size <= line.size; at++) {
-        if (!stands_at(line, at, words) || !is_boundary(line, at) ||
-            !is_boundary(line, at + words.size) || is_all_spent(s, at, words.size))
-            continue;
-        memset(s->bytes + at, true, words.size);
-        return;
-    }
-}
-
-static void spend_number(spent *s, rp_text line, rp_text words)
-{
-    for (size_t at = 0; at < line.size;) {
-        char number[NUMBER_BYTES];
-        size_t size, end = read_number(line, at, number, &size);
-        if (size == words.size && memcmp(number, words.data, size) == 0 && !is_all_spent(s, at, end - at)) {
-            memset(s->bytes + at, true, end - at);
-            return;
-        }
+    size_t next = s->line.size;
+    rpi_standing best = RPI_STANDING_SHARED;
+    for (size_t at = s->last; s->last > 0 && at < s->line.size;) {
+        char number[RPI_NUMBER_BYTES];
+        size_t size, begin = at, end = rpi_line_number(s->line, at, number, &size);
         at = size > 0 ? end : at + 1;
-    }
-}
-
-static void spend_arguments(spent *s, rp_text line, rp_text arguments)
-{
-    for (size_t at = 0; at < arguments.size;) {
-        size_t begin = at;
-        if (arguments.data[at] == '"') {
-            for (at = ++begin; at < arguments.size && arguments.data[at] != '"'; at++)
-                at += arguments.data[at] == '\\';
-            bool is_key = at + 1 < arguments.size && arguments.data[at + 1] == ':';
-            if (at < arguments.size && !is_key)
-                spend(s, line, (rp_text){ arguments.data + begin, at - begin });
-            at++;
-        } else if (is_digit(arguments.data[at])) {
-            while (at < arguments.size && (is_digit(arguments.data[at]) || arguments.data[at] == '.'))
-                at++;
-            if (at < arguments.size)
-                spend_number(s, line, (rp_text){ arguments.data + begin, at - begin });
-        } else {
-            at++;
+        rpi_standing standing = size > 0 ? number_standing(s, begin, end) : RPI_STANDING_SPENT;
+        if (standing > best) {
+            best = standing;
+            next = begin;
         }
     }
+    return next;
 }
 
-static void find_numbers(const rt_tokenizer *tokenizer, rp_text line, const spent *s, rp_text content, rpi_copy *copy)
+static void find_numbers(const rt_tokenizer *tokenizer, const rpi_spent *s, rp_text content, rpi_copy *copy)
 {
     bool is_negative = content.size > 0 && content.data[0] == '-';
     rp_text digits = { content.data + is_negative, content.size - is_negative };
-    for (size_t at = 0; at < line.size;) {
-        char number[NUMBER_BYTES];
-        size_t size, begin = at, end = read_number(line, at, number, &size);
+    size_t next = find_next(s);
+    for (size_t at = 0; at < s->line.size;) {
+        char number[RPI_NUMBER_BYTES];
+        size_t size, begin = at, end = rpi_line_number(s->line, at, number, &size);
         at = size > 0 ? end : at + 1;
         if (size == 0 || digits.size > size || memcmp(number, digits.data, digits.size) != 0)
             continue;
-        bool is_spent = is_all_spent(s, begin, end - begin);
+        rpi_standing standing = number_standing(s, begin, end);
+        if (begin == next)
+            standing = standing == RPI_STANDING_PARALLEL ? RPI_STANDING_PARALLEL_NEXT : RPI_STANDING_NEXT;
+        else if (next < s->line.size)
+            standing = RPI_MIN(standing, RPI_STANDING_SHARED);
         if (digits.size == size)
-            may_close(copy, is_spent);
+            may_close(copy, standing);
         else
-            add_first_token(tokenizer, copy, number + digits.size, size - digits.size, is_spent);
+            add_first_token(tokenizer, copy, number + digits.size, size - digits.size, standing);
     }
 }
 
@@ -186,45 +96,47 @@ static bool is_pause(rp_text line, size_t at)
 }
 
 // The words from there on, as they are and, where they begin a value, with a capital letter: enums are often written so.
-static void add_words(const rt_tokenizer *tokenizer, rpi_copy *copy, rp_text line, size_t at, bool capitals, bool is_spent)
+static void add_words(const rt_tokenizer *tokenizer, rpi_copy *copy, rp_text line, size_t at, bool capitals, rpi_standing standing)
 {
-    add_first_token(tokenizer, copy, line.data + at, line.size - at, is_spent);
+    add_first_token(tokenizer, copy, line.data + at, line.size - at, standing);
     char first = line.data[at], copied[LOOK_AHEAD];
     if (!capitals || first < 'a' || first > 'z')
         return;
     size_t size = RPI_MIN(line.size - at, sizeof copied);
     memcpy(copied, line.data + at, size);
     copied[0] = (char)(first - 'a' + 'A');
-    add_first_token(tokenizer, copy, copied, size, is_spent);
+    add_first_token(tokenizer, copy, copied, size, standing);
 }
 
-static void find_words(const rt_tokenizer *tokenizer, rp_text line, const spent *s, rp_text content, bool of_few, rpi_copy *copy)
+static void find_words(const rt_tokenizer *tokenizer, const rpi_spent *s, rp_text content, bool of_few, rpi_copy *copy)
 {
+    rp_text line = s->line;
     for (size_t at = 0; at + content.size < line.size + (content.size > 0) && copy->count < RPI_COPY_TOKENS; at++) {
         uint32_t first;
         rpi_utf8_next(line.data + at, line.size - at, &first);
-        if ((!is_letter(first) && first < 0x80) || !is_boundary(line, at) ||
-            !stands_at(line, at, content))
+        if ((!rpi_line_is_letter(first) && first < 0x80) || !rpi_line_is_boundary(line, at) ||
+            !rpi_line_has(line, at, content))
             continue;
         size_t end = at + content.size;
-        bool is_spent = is_all_spent(s, at, RPI_MAX(content.size, (size_t)1));
-        if (content.size > 0 && is_boundary(line, end) && line.data[end - 1] != ' ')
-            may_close(copy, is_spent);
+        rpi_standing standing = rpi_spent_standing(s, at, RPI_MAX(content.size, (size_t)1));
+        if (standing == RPI_STANDING_FREE && content.size == 0)
+            standing = rpi_spent_parallel(s, at, 0, false);
+        if (content.size > 0 && rpi_line_is_boundary(line, end) && line.data[end - 1] != ' ')
+            may_close(copy, standing);
         if (end < line.size && line.data[end] != '"' && line.data[end] != '\\' && (unsigned char)line.data[end] >= 0x20 &&
             !is_pause(line, end))
-            add_words(tokenizer, copy, line, end, of_few && content.size == 0, is_spent);
+            add_words(tokenizer, copy, line, end, of_few && content.size == 0, standing);
     }
 }
 
-void rpi_copy_find(const rt_tokenizer *tokenizer, rp_text line, rp_text arguments, rp_text content, rpi_literal literal,
+void rpi_copy_find(const rt_tokenizer *tokenizer, const rpi_source *source, rp_text content, rpi_literal literal,
                    bool of_few, rpi_copy *copy)
 {
-    spent s = { 0 };
+    rpi_spent s;
     *copy = (rpi_copy){ 0 };
-    line.size = rpi_utf8_floor(line.data, line.size, RPI_MIN(line.size, (size_t)MOST_LINE_BYTES));
-    spend_arguments(&s, line, arguments);
+    rpi_spent_begin(&s, source);
     if (literal == RPI_LITERAL_NUMBER)
-        find_numbers(tokenizer, line, &s, content, copy);
+        find_numbers(tokenizer, &s, content, copy);
     else
-        find_words(tokenizer, line, &s, content, of_few, copy);
+        find_words(tokenizer, &s, content, of_few, copy);
 }

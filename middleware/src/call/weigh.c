@@ -23,7 +23,8 @@ static const double LISTED_WEIGHT = 1.0, BEGIN_WEIGHT = 0.5, LEAST_PLAIN = -7.0;
 
 // What it is worth, in nats, to begin with a word of the line, to go on with the next one, to end with one; and what it
 // costs to say again what an argument says already.
-static const double BEGIN_BONUS = 3.0, COPY_BONUS = 2.0, END_BONUS = 3.0, SPENT_COST = 2.0;
+static const double BEGIN_BONUS = 3.0, COPY_BONUS = 2.0, END_BONUS = 3.0, SPENT_COST = 2.0, NEXT_BONUS = 1.0,
+                    PARALLEL_BONUS = 2.0;
 
 // Natural logarithm of the sum of e^logit over the allowed tokens, of which there are *count.
 static double normaliser(const float *logits, const uint32_t *mask, size_t words, int32_t *count, float *most)
@@ -42,13 +43,16 @@ static double normaliser(const float *logits, const uint32_t *mask, size_t words
     return (double)*most + log(sum);
 }
 
-// Whether it copies on: 0 no, 1 yes, -1 only what is spent.
-static int copies_on(const rpi_copy *copy, rt_token token)
+// Whether it copies on, and how what it copies stands.
+static bool copies_on(const rpi_copy *copy, rt_token token, int8_t *standing)
 {
-    for (int32_t i = 0; i < copy->count; i++)
-        if (copy->tokens[i] == token)
-            return copy->is_spent[i] ? -1 : 1;
-    return 0;
+    for (int32_t i = 0; i < copy->count; i++) {
+        if (copy->tokens[i] == token) {
+            *standing = copy->standing[i];
+            return true;
+        }
+    }
+    return false;
 }
 
 // Whether a token's first byte ends the string or number that is being written.
@@ -71,14 +75,18 @@ static rpi_copy find_copies(const rp_world *world, const rpi_slot *slot, bool of
     bool at_number = !value->is_word && value->literal == RPI_LITERAL_NONE;
     if (value->has_escapes || slot->turn->line == NULL)
         return copy;
-    rp_text line = { slot->turn->line, strlen(slot->turn->line) };
     rp_text content = { slot->arguments.data + argument->contents + value->begin, value->size - value->begin };
     if (at_number)
         content = (rp_text){ "", 0 };
     rp_text before = { slot->arguments.data, slot->arguments.size - content.size };
     if (value->literal == RPI_LITERAL_STRING)
         before.size--; // its quote
-    rpi_copy_find(world->tokenizer, line, before, content, at_number ? RPI_LITERAL_NUMBER : value->literal, of_few, &copy);
+    rpi_source source = { .line = { slot->turn->line, strlen(slot->turn->line) },
+                          .calls = { slot->calls_made.data, slot->calls_made.size },
+                          .name = { slot->call_name.data, slot->call_name.size },
+                          .key = argument->key,
+                          .arguments = before };
+    rpi_copy_find(world->tokenizer, &source, content, at_number ? RPI_LITERAL_NUMBER : value->literal, of_few, &copy);
     return copy;
 }
 
@@ -99,13 +107,14 @@ static void list(const rp_world *world, rpi_slot *slot, const float *logits)
             if (logits[token] < possible || list->count == RPI_SHORTLIST)
                 continue;
             bool ends = closes(world, value->literal, token);
-            int copies = !ends ? copies_on(&copy, token) : !copy.may_close ? 0 : copy.closes_spent ? -1 : 1;
-            if (logits[token] < likely && copies <= 0)
+            int32_t at = list->count;
+            list->standing[at] = (int8_t)copy.close;
+            list->copies[at] = ends ? copy.may_close : copies_on(&copy, token, &list->standing[at]);
+            if (logits[token] < likely && (!list->copies[at] || list->standing[at] < RPI_STANDING_FREE))
                 continue;
-            int32_t at = list->count++;
+            list->count++;
             list->token[at] = token;
             list->talk[at] = (float)((double)logits[token] - sum);
-            list->copies[at] = (int8_t)copies;
             list->closes[at] = ends;
         }
     }
@@ -150,6 +159,15 @@ static scale scale_of(const rp_world *world, const rpi_slot *slot)
     return (scale){ begins ? BEGIN_WEIGHT : 0, LEAST_PLAIN, begins ? BEGIN_BONUS : COPY_BONUS };
 }
 
+static double worth_of(int8_t standing, double bonus)
+{
+    if (standing < RPI_STANDING_FREE)
+        return standing == RPI_STANDING_SPENT ? -SPENT_COST : 0;
+    bool is_parallel = standing >= RPI_STANDING_PARALLEL;
+    bool is_next = standing == RPI_STANDING_NEXT || standing == RPI_STANDING_PARALLEL_NEXT;
+    return bonus + (is_parallel ? PARALLEL_BONUS : 0) + (is_next ? NEXT_BONUS : 0);
+}
+
 // All tokens that end the value count as one, by the likeliest of them.
 static rt_result take_plain(const rp_world *world, rpi_slot *slot, rt_pass *pass, int32_t row)
 {
@@ -177,8 +195,8 @@ static rt_result take_plain(const rp_world *world, rpi_slot *slot, rt_pass *pass
         double talk = i == end ? log(end_talk) : (double)list->talk[i];
         double plain = i == end ? log(end_plain) : (double)logits[list->token[i]] - sum;
         double value = talk - by.weight * fmax(plain, by.least_plain);
-        if (list->copies[i] != 0)
-            value += list->copies[i] < 0 ? -SPENT_COST : i == end ? END_BONUS : by.bonus;
+        if (list->copies[i])
+            value += worth_of(list->standing[i], i == end ? END_BONUS : by.bonus);
         if (value > best) {
             best = value;
             gain = talk - plain;

@@ -364,7 +364,7 @@ rpi_chore rpi_pass_next_step(const rp_world *world, const rpi_pass *pass)
     if (pass->next_share >= pass->share_count)
         return RPI_CHORE_COMMIT;
     const rpi_slot *slot = pass->shares[pass->next_share].slot;
-    return slot->stage == RPI_STAGE_CHOOSE ? RPI_CHORE_SCORE : RPI_CHORE_SAMPLE;
+    return slot->stage == RPI_STAGE_CHOOSE || slot->stage == RPI_STAGE_ANOTHER ? RPI_CHORE_SCORE : RPI_CHORE_SAMPLE;
 }
 
 // Moves on to the next row whose logits somebody wants.

@@ -41,6 +41,8 @@ void rpi_serve_start(rp_world *world, rpi_turn *turn, rpi_slot *slot)
     slot->prompt.count = 0;
     rpi_native_reset(slot);
     rpi_buffer_clear(&slot->actions);
+    rpi_buffer_clear(&slot->calls_made);
+    slot->another = (rpi_another){ .first = 0 };
     rpi_buffer_clear(&slot->reply);
     rpi_buffer_clear(&slot->held);
     if (turn->started || turn->is_warm)
@@ -115,6 +117,7 @@ rpi_chore rpi_serve_chore(const rp_world *world, const rpi_slot *slot, double *a
         return waits_for_prefix(slot) || !has_room(world, slot) ? RPI_CHORE_NONE : RPI_CHORE_ATTACH;
     case RPI_STAGE_READ:
     case RPI_STAGE_CHOOSE:
+    case RPI_STAGE_ANOTHER:
     case RPI_STAGE_SPEAK:
         return slot->segments_done == slot->segment_count ? RPI_CHORE_STEP : RPI_CHORE_NONE;
     case RPI_STAGE_ARGUE:
@@ -238,6 +241,8 @@ static rt_result step(rp_world *world, rpi_slot *slot)
         return leave_read(world, slot);
     case RPI_STAGE_CHOOSE:
         return rpi_choose_advance(world, slot);
+    case RPI_STAGE_ANOTHER:
+        return slot->segment_count > 0 ? rpi_another_advance(world, slot) : rpi_another_begin(world, slot);
     case RPI_STAGE_ARGUE:
         return rpi_argue_advance(world, slot);
     case RPI_STAGE_WRITE:
@@ -329,6 +334,8 @@ rt_result rpi_serve_take_logits(rp_world *world, rpi_slot *slot, rpi_segment *se
         return rpi_write_take(slot, pass, row);
     if (slot->stage == RPI_STAGE_CHOOSE)
         return rpi_choose_take(world, slot, segment, index, pass, row);
+    if (slot->stage == RPI_STAGE_ANOTHER)
+        return rpi_another_take(world, slot, segment, index, pass, row);
     if (slot->stage == RPI_STAGE_ARGUE)
         return rpi_argue_take(world, slot, segment, pass, row);
     if (slot->stop || slot->draft_missed)

@@ -34,7 +34,8 @@ static const char *stage_name(int32_t stage)
         [RPI_STAGE_COMPOSE] = "compose", [RPI_STAGE_ENCODE] = "encode",   [RPI_STAGE_PREPARE] = "prepare",
         [RPI_STAGE_ATTACH] = "attach",   [RPI_STAGE_READ] = "read",
         [RPI_STAGE_CHOOSE] = "choose",   [RPI_STAGE_ARGUE] = "arguments", [RPI_STAGE_CALL] = "call",
-        [RPI_STAGE_WAIT] = "wait",       [RPI_STAGE_SPEAK] = "speak",     [RPI_STAGE_ZOMBIE] = "ending",
+        [RPI_STAGE_WRITE] = "write",     [RPI_STAGE_WAIT] = "wait",       [RPI_STAGE_ANOTHER] = "another call",
+        [RPI_STAGE_SPEAK] = "speak",     [RPI_STAGE_ZOMBIE] = "ending",
     };
     return stage >= 0 && (size_t)stage < RPI_COUNT(names) && names[stage] != NULL ? names[stage] : "?";
 }

@@ -13,7 +13,8 @@ typedef struct rpi_offer {
     rp_tool_id tool;
     rt_grammar *grammar; // retained; NULL until it is compiled
     uint32_t schema_at, schema_size; // in the slot's `schemas`
-    bool used;           // in this turn
+    bool used;           // in this turn, and not to be used again
+    bool called;         // in this turn
 } rpi_offer;
 
 enum { RPI_MAX_CANDIDATES = 3 + RPI_MAX_TOOLS + RPI_MAX_EMOTIONS };
@@ -29,6 +30,16 @@ typedef struct rpi_choice {
     int32_t none;         // raw choices only: the candidate "none", from which on up to the emotions they are names; 0: not raw
     double score[RPI_MAX_CANDIDATES]; // log-probability of the line
 } rpi_choice;
+
+// What is looked at for a further call, see call/another.c.
+typedef enum rpi_another_step { RPI_ANOTHER_BOTH = 0, RPI_ANOTHER_EXCHANGE } rpi_another_step;
+typedef struct rpi_another {
+    rpi_another_step step;
+    bool is_again;     // the call that is written is one more of the same tool
+    int32_t first;     // the offer that was called first
+    double score[2];   // log-probability of the line in the readings under way
+    int32_t exchanged; // parameters whose words changed places
+} rpi_another;
 
 // A JSON value while it is written.
 typedef enum rpi_literal { RPI_LITERAL_NONE = 0, RPI_LITERAL_STRING, RPI_LITERAL_NUMBER } rpi_literal;
@@ -52,6 +63,7 @@ typedef struct rpi_argument {
     size_t contents;    // where its value begins
     int32_t tokens;     // in the slot's `argument_tokens` when it began
     double gain;        // how much likelier the conversation has made the value, in nats
+    rp_text key;        // of the one that is written; the schema\'s memory
 } rpi_argument;
 
 // Tokens that are weighed against each other, with what they have of each side.
@@ -61,7 +73,8 @@ typedef struct rpi_shortlist {
     bool is_few; // the schema leaves only a few
     rt_token token[RPI_SHORTLIST];
     float talk[RPI_SHORTLIST]; // log-probability
-    int8_t copies[RPI_SHORTLIST]; // words of the line: 1; words that are spent: -1
+    bool copies[RPI_SHORTLIST];     // words of the line
+    int8_t standing[RPI_SHORTLIST]; // which stand so, see rpi_standing
     bool closes[RPI_SHORTLIST];
 } rpi_shortlist;
 

@@ -40,7 +40,8 @@ rt_result rpi_slot_create(rp_world *world, rpi_slot *slot, int32_t number)
     slot->messages = messages;
     rpi_buffer *buffers[] = { &slot->text,    &slot->schemas, &slot->arguments, &slot->actions,
                               &slot->answer,  &slot->reply,   &slot->held,      &slot->scratch,
-                              &slot->notes };
+                              &slot->notes,   &slot->call_name, &slot->calls_made,
+                              &slot->choice_rows };
     for (size_t i = 0; fits && i < RPI_COUNT(buffers); i++)
         fits = rpi_buffer_reserve(host, buffers[i], buffers[i] == &slot->notes ? prompt_bytes : FIRST_TEXT_BYTES);
     return fits ? RT_OK : rpi_fail(host, RT_ERROR_OUT_OF_MEMORY, "rp_world_create: slot %d: out of memory", number);
@@ -61,7 +62,8 @@ void rpi_slot_destroy(rp_world *world, rpi_slot *slot)
     free_tokens(host, &slot->argument_tokens);
     rpi_buffer *buffers[] = { &slot->text,    &slot->schemas, &slot->arguments, &slot->actions,
                               &slot->answer,  &slot->reply,   &slot->held,      &slot->scratch,
-                              &slot->notes };
+                              &slot->notes,   &slot->call_name, &slot->calls_made,
+                              &slot->choice_rows };
     for (size_t i = 0; i < RPI_COUNT(buffers); i++)
         rpi_buffer_free(host, buffers[i]);
 }

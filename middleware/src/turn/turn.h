@@ -47,6 +47,7 @@ typedef enum rpi_stage {
     RPI_STAGE_WRITE,   // segments and masks: calls that the model writes itself, see turn/native.h
     RPI_STAGE_CALL,    // chore on the game's thread
     RPI_STAGE_WAIT,    // for rp_call_answer
+    RPI_STAGE_ANOTHER, // chore, segments: does the line ask for one more call?
     RPI_STAGE_SPEAK,   // segments: the reply, a token at a time
     RPI_STAGE_ZOMBIE,  // ended, but a pass under way still has rows of it
 } rpi_stage;
@@ -110,6 +111,8 @@ typedef struct rpi_slot {
     rt_grammar_compilation *compilation; // of offers[compiling]
     int32_t compiling;
     rpi_choice choice;
+    rpi_buffer choice_rows; // floats: how likely each token of the line is behind each candidate
+    rpi_another another;
     rpi_tokens candidates; // the head of a choice, then each candidate
     int32_t rounds;        // calls made in this turn
     int32_t chosen;        // index into offers
@@ -125,6 +128,8 @@ typedef struct rpi_slot {
     int32_t argument_prompt, argument_done, argument_steps; // of these: the prompt's; given to passes; sampled
     rt_token argument_token;
     rpi_buffer arguments;      // of the call under way: a JSON object
+    rpi_buffer call_name;      // its tool's, as JSON
+    rpi_buffer calls_made;     // in this turn, by choice: a JSON array, see rpi_source
     rpi_buffer actions;        // of this turn, as the history keeps them
     rpi_buffer answer;         // the game's
     bool answered;             // by rp_call_answer, to be taken at the next update

@@ -23,7 +23,7 @@ rp_world_def rp_default_world_def(void)
         .max_queued_turns = 1024,
         .kv_type = RT_KV_F16,
         .worker_spin_us = 50,
-        .max_call_rounds = 2,
+        .max_call_rounds = 4,
         .calibrate_choices = true,
         .max_prefill_rows = 128,
         .margin = 3.0f,

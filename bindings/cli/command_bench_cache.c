@@ -129,16 +129,12 @@ int command_bench_cache(int argc, char **argv)
         {"json", OPTION_FLAG, &b.json, "", "one JSON object", 0, 0},
     };
     command_line line = {
-        "bench cache",
-        "[--model FILE] [--tokens N] [--kv TYPE] [--json]",
-        "Measures what it costs to fork a sequence, to find its prefix again, to save and to restore it, beside\n"
-        "computing the same tokens.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "bench cache",
+        .usage = "[--model FILE] [--tokens N] [--kv TYPE] [--json]",
+        .about = "Measures what it costs to fork a sequence, to find its prefix again, to save and to restore it, beside\n"
+                 "computing the same tokens.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

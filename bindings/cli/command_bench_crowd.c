@@ -122,16 +122,12 @@ int command_bench_crowd(int argc, char **argv)
         {"budget", OPTION_INTEGER, &budget, "US", "microseconds of each frame, default 8000", 50, 1000000},
     };
     command_line line = {
-        "bench crowd",
-        "[--model FILE] [--characters N] [--budget US] [--json]",
-        "Speaks to all characters of a world at once, none of whom has spoken before, and counts which tokens were\n"
-        "computed and which were shared. (How fast rows are computed together: repartee bench model.)",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "bench crowd",
+        .usage = "[--model FILE] [--characters N] [--budget US] [--json]",
+        .about = "Speaks to all characters of a world at once, none of whom has spoken before, and counts which tokens were\n"
+                 "computed and which were shared. (How fast rows are computed together: repartee bench model.)",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

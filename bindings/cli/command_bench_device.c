@@ -268,8 +268,7 @@ int command_bench_device(int argc, char **argv)
         .command = "bench device",
         .usage = "[OPTION]...",
         .about = "What an NVIDIA GPU can do: the bandwidth of the driver's own copy, and bare cuBLAS products of 1 to 512 rows.",
-        .options = options,
-        .option_count = OPTION_COUNT(options),
+        OPTIONS(options),
     };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))

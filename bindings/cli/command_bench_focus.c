@@ -131,16 +131,12 @@ int command_bench_focus(int argc, char **argv)
         {"trials", OPTION_INTEGER, &b.trials, "N", "lines to the character in focus, default 20", 1, 100000},
     };
     command_line line = {
-        "bench focus",
-        "[--model FILE] [--characters N] [--budget US] [--fps N] [--trials N] [--json]",
-        "Speaks to one character whose persona was read ahead of time, and counts frames until its first word: by\n"
-        "itself, and with all the others talking. The floor is the same in one update without a budget.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "bench focus",
+        .usage = "[--model FILE] [--characters N] [--budget US] [--fps N] [--trials N] [--json]",
+        .about = "Speaks to one character whose persona was read ahead of time, and counts frames until its first word: by\n"
+                 "itself, and with all the others talking. The floor is the same in one update without a budget.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

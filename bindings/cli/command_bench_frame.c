@@ -105,16 +105,12 @@ int command_bench_frame(int argc, char **argv)
         {"frames", OPTION_INTEGER, &b.frames, "N", "frames measured, and as many with spins, default 600", 1, 1000000},
     };
     command_line line = {
-        "bench frame",
-        "[--model FILE] [--characters N] [--fps N] [--budget US] [--frames N] [--json]",
-        "Lets characters talk inside a game's frames and says how far updates ran past their budget, beside the\n"
-        "machine's own noise: the same frames with spins of known length in place of slices, in turn.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "bench frame",
+        .usage = "[--model FILE] [--characters N] [--fps N] [--budget US] [--frames N] [--json]",
+        .about = "Lets characters talk inside a game's frames and says how far updates ran past their budget, beside the\n"
+                 "machine's own noise: the same frames with spins of known length in place of slices, in turn.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

@@ -201,8 +201,7 @@ int command_bench_memory(int argc, char **argv)
         .usage = "[OPTION]...",
         .about = "How much of the memory's read bandwidth decoding reaches. A round reads a buffer of the size that a token's\n"
                  "weights have, with the same threads, before and after it decodes; the share is the median of the rounds'.",
-        .options = options,
-        .option_count = OPTION_COUNT(options),
+        OPTIONS(options),
     };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))

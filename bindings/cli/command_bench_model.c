@@ -171,8 +171,7 @@ int command_bench_model(int argc, char **argv)
         .command = "bench model",
         .usage = "[OPTION]...",
         .about = "How fast a model reads (pp: prompts) and writes (tg: token after token), in tokens a second.",
-        .options = options,
-        .option_count = OPTION_COUNT(options),
+        OPTIONS(options),
     };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))

@@ -359,16 +359,12 @@ int command_bench_slices(int argc, char **argv)
         {"rounds", OPTION_INTEGER, &b.rounds, "N", "lines to each character, default 20", 1, 100000},
     };
     command_line line = {
-        "bench slices",
-        "[--model FILE] [--characters N] [--long US] [--short US] [--rounds N] [--json]",
-        "Does the same work in one update and in small ones, in turn, and says what the small ones cost; and how far\n"
-        "the predictions of slices were off, beside spins and reads of the same lengths.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "bench slices",
+        .usage = "[--model FILE] [--characters N] [--long US] [--short US] [--rounds N] [--json]",
+        .about = "Does the same work in one update and in small ones, in turn, and says what the small ones cost; and how far\n"
+                 "the predictions of slices were off, beside spins and reads of the same lengths.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

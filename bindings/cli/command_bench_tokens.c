@@ -183,16 +183,12 @@ int command_bench_tokens(int argc, char **argv)
         {"json", OPTION_FLAG, &as_json, "", "one JSON object", 0, 0},
     };
     command_line line = {
-        "bench tokens",
-        "[--model FILE | --tokenizer FILE] [--text FILE] [--json]",
-        "Measures encoding and decoding on one thread, and how much longer the same number of bytes takes at\n"
-        "most when all of it is one character: letters, a space, a line end, a digit, é, a mark, 世, an emoji, ab.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "bench tokens",
+        .usage = "[--model FILE | --tokenizer FILE] [--text FILE] [--json]",
+        .about = "Measures encoding and decoding on one thread, and how much longer the same number of bytes takes at\n"
+                 "most when all of it is one character: letters, a space, a line end, a digit, é, a mark, 世, an emoji, ab.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

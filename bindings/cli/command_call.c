@@ -240,16 +240,13 @@ int command_call(int argc, char **argv)
          "models without calls of their own: weigh names and values against what is likely anyway (default yes)", 0, 0},
         {"format", OPTION_TEXT, &c.format, "NAME", "chat format; without it: found from the model", 0, 0},
     };
-    command_line line = {"call",
-                         "--model FILE [--rounds N]",
-                         "Reads lines {\"id\":..,\"question\":[{\"role\",\"content\"}],\"functions\":[..]} and writes\n"
-                         "{\"id\":..,\"calls\":[{\"name\":..,\"arguments\":{..}}]} for each: no calls where none fits.",
-                         options,
-                         OPTION_COUNT(options),
-                         0,
-                         0,
-                         NULL,
-                         0};
+    command_line line = {
+        .command = "call",
+        .usage = "--model FILE [--rounds N]",
+        .about = "Reads lines {\"id\":..,\"question\":[{\"role\",\"content\"}],\"functions\":[..]} and writes\n"
+                 "{\"id\":..,\"calls\":[{\"name\":..,\"arguments\":{..}}]} for each: no calls where none fits.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

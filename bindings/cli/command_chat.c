@@ -284,16 +284,12 @@ int command_chat(int argc, char **argv)
         {"json", OPTION_FLAG, &c.json, "", "print the transcript as one JSON object at the end", 0, 0},
     };
     command_line line = {
-        "chat",
-        "[--model FILE] [--script FILE.lua] [--character NAME] [--say TEXT]...",
-        "Talks to a character, with lines from --say or from stdin. Calls and their results are shown as they\n"
-        "happen. Functions of the game are played by a stand-in, which says on stderr what was called.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "chat",
+        .usage = "[--model FILE] [--script FILE.lua] [--character NAME] [--say TEXT]...",
+        .about = "Talks to a character, with lines from --say or from stdin. Calls and their results are shown as they\n"
+                 "happen. Functions of the game are played by a stand-in, which says on stderr what was called.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

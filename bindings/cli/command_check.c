@@ -41,15 +41,14 @@ int command_check(int argc, char **argv)
         {"tokenizer", OPTION_TEXT, &source.file, "FILE", "the same with a tokenizer file", 0, 0},
     };
     command_line line = {
-        "check",
-        "FILE.lua...",
-        "Loads scripts without a model or a game and says what is wrong with them: file, line, what to do.",
-        options,
-        OPTION_COUNT(options),
-        1,
-        MAX_FILES,
-        files,
-        0};
+        .command = "check",
+        .usage = "FILE.lua...",
+        .about = "Loads scripts without a model or a game and says what is wrong with them: file, line, what to do.",
+        OPTIONS(options),
+        .least_operands = 1,
+        .most_operands = MAX_FILES,
+        .operands = files,
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

@@ -56,16 +56,15 @@ int command_quantize(int argc, char **argv)
         {"json", OPTION_FLAG, &as_json, "", "one JSON object, with the error of each tensor", 0, 0},
     };
     command_line line = {
-        "quantize",
-        "IN OUT.gguf --type TYPE",
-        "Quantises a model: IN is a .gguf file, or a folder with config.json, safetensors and tokenizer files.\n"
-        "Norms stay float32; the error of each tensor is said (root mean square, relative).",
-        options,
-        OPTION_COUNT(options),
-        2,
-        2,
-        files,
-        0};
+        .command = "quantize",
+        .usage = "IN OUT.gguf --type TYPE",
+        .about = "Quantises a model: IN is a .gguf file, or a folder with config.json, safetensors and tokenizer files.\n"
+                 "Norms stay float32; the error of each tensor is said (root mean square, relative).",
+        OPTIONS(options),
+        .least_operands = 2,
+        .most_operands = 2,
+        .operands = files,
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;
@@ -107,15 +106,11 @@ int command_synth(int argc, char **argv)
         {"json", OPTION_FLAG, &as_json, "", "one JSON object", 0, 0},
     };
     command_line line = {
-        "synth",
-        "--arch NAME --quant TYPE [--layers N] --out FILE.gguf",
-        "Writes a model of random weights in a real model's shape: for speed and memory, not for talk.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "synth",
+        .usage = "--arch NAME --quant TYPE [--layers N] --out FILE.gguf",
+        .about = "Writes a model of random weights in a real model's shape: for speed and memory, not for talk.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

@@ -232,18 +232,14 @@ int command_frame(int argc, char **argv)
         {"picture", OPTION_TEXT, &load.picture_path, "FILE.ppm", "beside a load: what is drawn", 0, 0},
     };
     command_line line = {
-        "frame",
-        "--trace FILE.csv|--gpu-load MS [--characters N] [--model FILE] [--frames N] [--fps N] [--json]",
-        "Plays a recorded game's frames, a spin in place of its rendering, with characters talking in the time\n"
-        "that is left. The same frames with spins in place of the characters are the machine's own noise.\n"
-        "With --gpu-load the frames are really drawn, on the GPU that computes: alone, with 1, 8 and 32 characters\n"
-        "(or --characters) whose budget the pacer finds, and beside a decode loop that knows no budget.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "frame",
+        .usage = "--trace FILE.csv|--gpu-load MS [--characters N] [--model FILE] [--frames N] [--fps N] [--json]",
+        .about = "Plays a recorded game's frames, a spin in place of its rendering, with characters talking in the time\n"
+                 "that is left. The same frames with spins in place of the characters are the machine's own noise.\n"
+                 "With --gpu-load the frames are really drawn, on the GPU that computes: alone, with 1, 8 and 32 characters\n"
+                 "(or --characters) whose budget the pacer finds, and beside a decode loop that knows no budget.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

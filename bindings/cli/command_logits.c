@@ -134,15 +134,12 @@ int command_logits(int argc, char **argv)
         {"out", OPTION_TEXT, &o.out, "FILE.npy", "where the rows go: float32, [rows, vocabulary]", 0, 0},
         {"json", OPTION_FLAG, &o.json, "", "one JSON object: time, and memory as foretold and as taken", 0, 0},
     };
-    command_line line = {"logits",
-                         "--model FILE --ids \"1,2,3\" [--at POS] [--all] [--exact] --out FILE.npy",
-                         "Computes the logits that follow the last token given, or each of them.",
-                         options,
-                         OPTION_COUNT(options),
-                         0,
-                         0,
-                         NULL,
-                         0};
+    command_line line = {
+        .command = "logits",
+        .usage = "--model FILE --ids \"1,2,3\" [--at POS] [--all] [--exact] --out FILE.npy",
+        .about = "Computes the logits that follow the last token given, or each of them.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

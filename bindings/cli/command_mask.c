@@ -501,8 +501,7 @@ int command_mask(int argc, char **argv)
                          .usage = "--tests FILE [--tokenizer FILE|--model FILE]",
                          .about = "Compiles each schema and steps its instances through the token masks. Says how many were "
                                   "judged wrongly, and how long masks and compiling took.",
-                         .options = options,
-                         .option_count = OPTION_COUNT(options)};
+                         OPTIONS(options)};
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

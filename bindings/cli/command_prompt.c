@@ -79,16 +79,12 @@ int command_prompt(int argc, char **argv)
         {"list", OPTION_FLAG, &list, "", "print the formats there are, and stop", 0, 0},
     };
     command_line line = {
-        "prompt",
-        "--model FILE | --tokenizer FILE [--format NAME] [--closed]",
-        "Reads {\"messages\":[..],\"tools\":[..]} on stdin (one or more, in OpenAI's shape) and writes\n"
-        "{\"text\":..,\"ids\":[..],\"format\":..} for each. Contents are plain text, whatever they spell.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "prompt",
+        .usage = "--model FILE | --tokenizer FILE [--format NAME] [--closed]",
+        .about = "Reads {\"messages\":[..],\"tools\":[..]} on stdin (one or more, in OpenAI's shape) and writes\n"
+                 "{\"text\":..,\"ids\":[..],\"format\":..} for each. Contents are plain text, whatever they spell.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

@@ -46,16 +46,16 @@ int command_replay(int argc, char **argv)
         {"mode", OPTION_CHOICE, &o.mode, "inline|background|headless", "how the world works", 0, 0},
         {"json", OPTION_FLAG, &o.json, "", "one JSON object", 0, 0},
     };
-    command_line line = {"replay",
-                         "FILE.jsonl [--model FILE] [--budget US] [--threads N] [--isa NAME] [--mode MODE]",
-                         "Plays the turns of a recording again and compares their words: they depend on the model and on what\n"
-                         "was recorded, not on this machine. Fails where any are different.",
-                         options,
-                         OPTION_COUNT(options),
-                         1,
-                         1,
-                         path,
-                         0};
+    command_line line = {
+        .command = "replay",
+        .usage = "FILE.jsonl [--model FILE] [--budget US] [--threads N] [--isa NAME] [--mode MODE]",
+        .about = "Plays the turns of a recording again and compares their words: they depend on the model and on what\n"
+                 "was recorded, not on this machine. Fails where any are different.",
+        OPTIONS(options),
+        .least_operands = 1,
+        .most_operands = 1,
+        .operands = path,
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

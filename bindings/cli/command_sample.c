@@ -295,16 +295,13 @@ int command_sample(int argc, char **argv)
         {"prompt", OPTION_TEXT, &o.prompt, "TEXT", "what the model reads before", 0, 0},
         {"random", OPTION_FLAG, &o.random, "", "random logits; the model only gives its tokens", 0, 0},
     };
-    command_line line = {"sample",
-                         "--schemas FILE [--model FILE] [--samples N] [--limit N] [--max-tokens N] [--temperature T]",
-                         "Writes JSON under the masks of schemas: lines {\"id\", \"sample\", \"finished\", \"tokens\", \"text\"}. "
-                         "Schemas that do not compile are passed over.",
-                         options,
-                         OPTION_COUNT(options),
-                         0,
-                         0,
-                         NULL,
-                         0};
+    command_line line = {
+        .command = "sample",
+        .usage = "--schemas FILE [--model FILE] [--samples N] [--limit N] [--max-tokens N] [--temperature T]",
+        .about = "Writes JSON under the masks of schemas: lines {\"id\", \"sample\", \"finished\", \"tokens\", \"text\"}. "
+                 "Schemas that do not compile are passed over.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

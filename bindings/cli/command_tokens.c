@@ -118,16 +118,12 @@ int command_tokens(int argc, char **argv)
         {"decode", OPTION_FLAG, &decode, "", "the way back: {\"ids\":[..]} to {\"text\":..}", 0, 0},
     };
     command_line line = {
-        "tokens",
-        "--model FILE | --tokenizer FILE [--decode]",
-        "Reads lines {\"text\":..} on stdin and writes a line {\"ids\":[..]} for each. All of a text is plain\n"
-        "text: special tokens are never recognised in it, and no beginning or end is added.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "tokens",
+        .usage = "--model FILE | --tokenizer FILE [--decode]",
+        .about = "Reads lines {\"text\":..} on stdin and writes a line {\"ids\":[..]} for each. All of a text is plain\n"
+                 "text: special tokens are never recognised in it, and no beginning or end is added.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

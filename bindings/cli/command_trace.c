@@ -62,16 +62,12 @@ int command_trace(int argc, char **argv)
         {"record", OPTION_TEXT, &t.record, "FILE.jsonl", "and a recording of the turns, for repartee replay", 0, 0},
     };
     command_line line = {
-        "trace",
-        "[--model FILE] [--characters N] [--frames N] [--fps N] [--budget US] --out FILE.json",
-        "Lets characters talk inside a game's frames and writes what each frame did, slice by slice, with what was\n"
-        "predicted and decided: opens in ui.perfetto.dev.",
-        options,
-        OPTION_COUNT(options),
-        0,
-        0,
-        NULL,
-        0};
+        .command = "trace",
+        .usage = "[--model FILE] [--characters N] [--frames N] [--fps N] [--budget US] --out FILE.json",
+        .about = "Lets characters talk inside a game's frames and writes what each frame did, slice by slice, with what was\n"
+                 "predicted and decided: opens in ui.perfetto.dev.",
+        OPTIONS(options),
+    };
     int exit_code;
     if (!command_line_parse(&line, argc, argv, &exit_code))
         return exit_code;

@@ -47,7 +47,8 @@ typedef struct command_line {
     int operand_count;
 } command_line;
 
-#define OPTION_COUNT(options) ((int)(sizeof(options) / sizeof((options)[0])))
+// A table of options, in the initialiser of a command_line.
+#define OPTIONS(table) .options = (table), .option_count = (int)(sizeof(table) / sizeof((table)[0]))
 
 // Reads argv[1] to argv[argc - 1]. True: go on. False: return *exit_code (0 after --help, else 2, with words on stderr).
 bool command_line_parse(command_line *line, int argc, char **argv, int *exit_code);

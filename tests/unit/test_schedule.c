@@ -385,6 +385,24 @@ static void test_deadlines_go_first_in_a_class(void **state)
     rp_world_destroy(world);
 }
 
+// A turn that is raised while it waits goes before those that were there first; one that has ended cannot be.
+static void test_a_raised_turn_goes_first(void **state)
+{
+    (void)state;
+    static ends e;
+    memset(&e, 0, sizeof e);
+    rp_world *world = create_world(1, 64);
+    rp_turn_id turns[6];
+    for (int32_t i = 0; i < 6; i++)
+        turns[i] = say(world, create_character(world, i, 8, false), RP_PRIORITY_AMBIENT, 0);
+    assert_int_equal(rp_turn_set_priority(world, turns[5], RP_PRIORITY_FOCUS), RT_OK);
+    run(world, &e, 1000, 100000);
+    assert_int_equal(e.count, 6);
+    assert_true(place_of(&e, turns[5]) <= 1); // behind one that was under way at most
+    assert_int_equal(rp_turn_set_priority(world, turns[5], RP_PRIORITY_FOCUS), RT_ERROR_STALE_ID);
+    rp_world_destroy(world);
+}
+
 // A focus line after every frame, without end: whoever waits in the background is still served.
 static void test_nothing_starves(void **state)
 {
@@ -563,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_focus_goes_first),
         cmocka_unit_test(test_a_crowd_does_not_delay_focus),
         cmocka_unit_test(test_deadlines_go_first_in_a_class),
+        cmocka_unit_test(test_a_raised_turn_goes_first),
         cmocka_unit_test(test_nothing_starves),
         cmocka_unit_test(test_budget_is_kept),
         cmocka_unit_test(test_shared_lore_is_computed_once),

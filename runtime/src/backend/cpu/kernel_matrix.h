@@ -130,12 +130,122 @@ ALWAYS_INLINE void forget_loads(void)
 #endif
 }
 
-// Products of quads i and i + 4 onto 16-bit sums: of all quads, or of the upper four apart.
-ALWAYS_INLINE void pairs_take(vi pairs[2], int apart, int i, vi low, vi high, const int8_t *q)
+// Activations of a tile's rows in one block, at its first column; `low` and `words` where they are taken.
+typedef struct tile_input {
+    const int8_t *q, *low;
+    const int16_t *words;
+    size_t stride;
+} tile_input;
+
+// Quads [4 * half, 4 * half + 4) of a block where its halves have scales of their own (half 0 or 1), all eight otherwise (-1).
+ALWAYS_INLINE void quads_take(const int half, const int i, vi low, vi high, const int8_t *q, vi *sum)
 {
-    vi first = vi_pairs(low, load_quad(q)), second = vi_pairs(high, load_quad(q + 16));
-    pairs[0] = i == 0 ? first : vi_add_pairs(pairs[0], first);
-    pairs[apart] = i == 0 && apart ? second : vi_add_pairs(pairs[apart], second);
+    if (half <= 0) {
+        *sum = vi_dot(*sum, low, load_quad(q + 4 * i));
+    }
+    if (half != 0) {
+        *sum = vi_dot(*sum, high, load_quad(q + 16 + 4 * i));
+    }
+}
+
+// The same as words.
+ALWAYS_INLINE void words_take(const int half, const int i, const vi low[2], const vi high[2], const int16_t *words, vi *sum)
+{
+UNROLL(2)
+    for (int pair = 0; pair < 2; pair++) {
+        if (half <= 0) {
+            *sum = vi_dot_words(*sum, low[pair], load_pair(words + 4 * i + 2 * pair));
+        }
+        if (half != 0) {
+            *sum = vi_dot_words(*sum, high[pair], load_pair(words + 16 + 4 * i + 2 * pair));
+        }
+    }
+}
+
+// The same onto sums of 16 bits, which are joined after the last; five bits fit only four quads of them.
+ALWAYS_INLINE void pairs_take(const int half, const bool five, const int i, vi low, vi high, const int8_t *q, vi pairs[2], vi *sum)
+{
+    const int apart = half < 0 && five ? 1 : 0;
+    if (half <= 0) {
+        vi first = vi_pairs(low, load_quad(q + 4 * i));
+        pairs[0] = i == 0 ? first : vi_add_pairs(pairs[0], first);
+    }
+    if (half != 0) {
+        vi second = vi_pairs(high, load_quad(q + 16 + 4 * i));
+        pairs[apart] = i == 0 && (apart || half == 1) ? second : vi_add_pairs(pairs[apart], second);
+    }
+    if (i == 3) {
+        *sum = vi_add(*sum, vi_join_pairs(pairs[0]));
+    }
+    if (i == 3 && apart) {
+        *sum = vi_add(*sum, vi_join_pairs(pairs[1]));
+    }
+}
+
+// sum[r] += the products of one vector of output rows with row r of the tile, over a block or a half of it. With two planes that
+// are summed apart sum[r] takes the lower one and upper[r] the other.
+ALWAYS_INLINE void panel_sums(const rti_bits bits, const int half, const bool words, const bool two, const int rows, const uint8_t *values,
+                              const uint8_t *table, const tile_input *in, vi sum[MAX_TILE], vi upper[MAX_TILE])
+{
+    const bool five = bits == RTI_BITS_5, brief = BRIEF_SUMS && !words && (bits == RTI_BITS_4 || five);
+    vi pairs[MAX_TILE][2], upper_pairs[MAX_TILE][2];
+UNROLL(4)
+    for (int i = 0; i < 4; i++) {
+        vi low, high, low_words[2], high_words[2];
+        quads_unpack(bits, values, table, i, &low, &high);
+        if (words) {
+            vi_quad_to_words(low, low_words);
+            vi_quad_to_words(high, high_words);
+        }
+UNROLL(16)
+        for (int r = 0; r < rows; r++) {
+            const int8_t *q = in->q + (size_t)r * in->stride, *q_low = two ? in->low + (size_t)r * in->stride : NULL;
+            if (words) {
+                words_take(half, i, low_words, high_words, in->words + (size_t)r * in->stride, &sum[r]);
+            } else if (brief) {
+                pairs_take(half, five, i, low, high, two ? q_low : q, pairs[r], &sum[r]);
+                if (two) {
+                    pairs_take(half, five, i, low, high, q, upper_pairs[r], &upper[r]);
+                }
+            } else {
+                quads_take(half, i, low, high, two ? q_low : q, &sum[r]);
+                if (two) {
+                    quads_take(half, i, low, high, q, &upper[r]);
+                }
+            }
+        }
+    }
+}
+
+// What rounding left of a tile's rows, and their sums.
+typedef struct tile_scales {
+    const rti_act_scale *scale;
+    const int32_t *minus_sum;
+    const rti_act_halves *halves;
+    size_t stride;
+} tile_scales;
+
+// acc[r] += the products of one vector of output rows with row r, over a block or a half of it, times their scales.
+ALWAYS_INLINE void half_times_rows(const rti_bits bits, const int offset, const int half, const bool words, const bool two, const int rows,
+                                   const uint8_t *values, const uint8_t *table, vf weight_scale, const tile_input *in,
+                                   const tile_scales *scales, vf acc[MAX_TILE][PARTS], const int part)
+{
+    const int offset_bits = offset ? __builtin_ctz((unsigned)offset) : 0;
+    vi sum[MAX_TILE], upper[MAX_TILE];
+UNROLL(16)
+    for (int r = 0; r < rows; r++) {
+        const size_t at = (size_t)r * scales->stride;
+        sum[r] = upper[r] = vi_set(0);
+        if (offset) {
+            sum[r] = vi_left(vi_set(half >= 0 ? scales->halves[at].minus_sum[half] : scales->minus_sum[at]), offset_bits);
+        }
+    }
+    panel_sums(bits, half, words, two, rows, values, table, in, sum, upper);
+UNROLL(16)
+    for (int r = 0; r < rows; r++) {
+        const vf d = vf_mul(weight_scale, vf_set(scales->scale[(size_t)r * scales->stride].d));
+        acc[r][part] = vf_fma(d, vf_from_int(two ? vi_add(vi_left(upper[r], 8), sum[r]) : sum[r]), acc[r][part]);
+    }
 }
 
 // One panel times R rows of activations. Everything up to `rows` is known when this is compiled.
@@ -147,16 +257,11 @@ ALWAYS_INLINE void panel_times_rows(const rti_bits bits, const rti_scales scales
     const bool halves = scales_halves(scales), minimum = scales_minimum(scales);
     // Weights of four and five bits times two planes are no fewer instructions as words.
     const bool words = WORD_PRODUCTS && (bits == RTI_BITS_8 || bits == RTI_BITS_TABLE || (bits == RTI_BITS_6 && planes == 2));
-    const bool brief = BRIEF_SUMS && !words && (bits == RTI_BITS_4 || bits == RTI_BITS_5);
     const bool two = planes == 2 && !words; // planes, summed apart
-    const int offset_bits = offset ? __builtin_ctz((unsigned)offset) : 0;
-    const int8_t *q = in->q + (size_t)row * in->stride;
-    const int8_t *q_low = two ? in->low + (size_t)row * in->stride : NULL;
-    const int16_t *q_words = words ? in->words[planes - 1] + (size_t)row * in->stride : NULL;
-    const size_t stride = in->stride, scale_stride = in->scale_stride, scale_at = (size_t)row * scale_stride;
-    const rti_act_scale *scale = in->rounding[planes - 1].scales + scale_at;
-    const int32_t *minus_sum = in->rounding[planes - 1].minus_sums + scale_at;
-    const rti_act_halves *half = in->rounding[planes - 1].halves + scale_at;
+    const size_t first = (size_t)row * in->stride, scale_at = (size_t)row * in->scale_stride;
+    const rti_act_rounding *rounding = &in->rounding[planes - 1];
+    tile_input tile = {in->q + first, two ? in->low + first : NULL, words ? in->words[planes - 1] + first : NULL, in->stride};
+    tile_scales left = {rounding->scales + scale_at, rounding->minus_sums + scale_at, rounding->halves + scale_at, in->scale_stride};
     const uint8_t *header = m->data + (size_t)panel * m->panel_bytes, *table = m->form->table;
     vf acc[MAX_TILE][PARTS];
 UNROLL(16)
@@ -172,93 +277,27 @@ UNROLL(2)
 UNROLL(2)
         for (int p = 0; p < PARTS; p++) {
             forget_loads();
-            vi sum[MAX_TILE][2], sum_low[MAX_TILE][2], pairs[MAX_TILE][2], pairs_low[MAX_TILE][2];
+            const block_scales s = scales_load(scales, header, within, p * LANES);
+            const uint8_t *vectors = values + p * LANES * 4;
+            half_times_rows(bits, offset, halves ? 0 : -1, words, two, rows, vectors, table, s.d[0], &tile, &left, acc, p);
+            if (halves) {
+                half_times_rows(bits, offset, 1, words, two, rows, vectors, table, s.d[1], &tile, &left, acc, p);
+            }
 UNROLL(16)
             for (int r = 0; r < rows; r++) {
-                const size_t at = (size_t)r * scale_stride + (size_t)block;
-                sum[r][0] = sum[r][1] = vi_set(0);
-                if (offset && halves) {
-                    sum[r][0] = vi_left(vi_set(half[at].minus_sum[0]), offset_bits);
-                    sum[r][1] = vi_left(vi_set(half[at].minus_sum[1]), offset_bits);
-                } else if (offset) {
-                    sum[r][0] = vi_left(vi_set(minus_sum[at]), offset_bits);
-                }
-                if (two) {
-                    sum_low[r][0] = sum[r][0];
-                    sum[r][0] = vi_set(0);
-                    sum_low[r][1] = sum[r][halves ? 1 : 0];
-                    sum[r][1] = vi_set(0);
-                }
-            }
-UNROLL(4)
-            for (int i = 0; i < 4; i++) {
-                vi low, high;
-                quads_unpack(bits, values + p * LANES * 4, table, i, &low, &high);
-                const int second = halves ? 1 : 0, second_pair = halves || bits == RTI_BITS_5 ? 1 : 0;
-                vi low_words[2], high_words[2];
-                if (words) {
-                    vi_quad_to_words(low, low_words);
-                    vi_quad_to_words(high, high_words);
-                }
-UNROLL(16)
-                for (int r = 0; r < rows; r++) {
-                    const int8_t *qr = q + (size_t)r * stride + block * 32 + 4 * i;
-                    if (brief) {
-                        pairs_take(pairs[r], second_pair, i, low, high, qr);
-                        if (i == 3) {
-                            sum[r][0] = vi_add(sum[r][0], vi_join_pairs(pairs[r][0]));
-                        }
-                        if (i == 3 && second_pair) {
-                            sum[r][second] = vi_add(sum[r][second], vi_join_pairs(pairs[r][1]));
-                        }
-                        if (two) {
-                            pairs_take(pairs_low[r], second_pair, i, low, high, q_low + (qr - q));
-                        }
-                        if (two && i == 3) {
-                            sum_low[r][0] = vi_add(sum_low[r][0], vi_join_pairs(pairs_low[r][0]));
-                        }
-                        if (two && i == 3 && second_pair) {
-                            sum_low[r][second] = vi_add(sum_low[r][second], vi_join_pairs(pairs_low[r][1]));
-                        }
-                        continue;
-                    }
-                    if (words) {
-                        const int16_t *wr = q_words + (qr - q);
-UNROLL(2)
-                        for (int pair = 0; pair < 2; pair++) {
-                            sum[r][0] = vi_dot_words(sum[r][0], low_words[pair], load_pair(wr + 2 * pair));
-                            sum[r][second] = vi_dot_words(sum[r][second], high_words[pair], load_pair(wr + 16 + 2 * pair));
-                        }
-                        continue;
-                    }
-                    sum[r][0] = vi_dot(sum[r][0], low, load_quad(qr));
-                    sum[r][second] = vi_dot(sum[r][second], high, load_quad(qr + 16));
-                    if (two) {
-                        qr = q_low + (size_t)r * stride + block * 32 + 4 * i;
-                        sum_low[r][0] = vi_dot(sum_low[r][0], low, load_quad(qr));
-                        sum_low[r][second] = vi_dot(sum_low[r][second], high, load_quad(qr + 16));
-                    }
-                }
-            }
-            block_scales s = scales_load(scales, header, within, p * LANES);
-UNROLL(16)
-            for (int r = 0; r < rows; r++) {
-                const size_t at = (size_t)r * scale_stride + (size_t)block;
-                const vf d = vf_set(scale[at].d);
-                vi total = two ? vi_add(vi_left(sum[r][0], 8), sum_low[r][0]) : sum[r][0];
-                acc[r][p] = vf_fma(vf_mul(s.d[0], d), vf_from_int(total), acc[r][p]);
-                if (halves) {
-                    total = two ? vi_add(vi_left(sum[r][1], 8), sum_low[r][1]) : sum[r][1];
-                    acc[r][p] = vf_fma(vf_mul(s.d[1], d), vf_from_int(total), acc[r][p]);
-                }
+                const size_t at = (size_t)r * left.stride;
                 if (minimum && halves) {
-                    acc[r][p] = vf_fma(s.m[0], vf_set(half[at].s[0]), acc[r][p]);
-                    acc[r][p] = vf_fma(s.m[1], vf_set(half[at].s[1]), acc[r][p]);
+                    acc[r][p] = vf_fma(s.m[0], vf_set(left.halves[at].s[0]), acc[r][p]);
+                    acc[r][p] = vf_fma(s.m[1], vf_set(left.halves[at].s[1]), acc[r][p]);
                 } else if (minimum) {
-                    acc[r][p] = vf_fma(s.m[0], vf_set(scale[at].s), acc[r][p]);
+                    acc[r][p] = vf_fma(s.m[0], vf_set(left.scale[at].s), acc[r][p]);
                 }
             }
         }
+        tile.q += RTI_BLOCK_COLUMNS;
+        tile.low += two ? RTI_BLOCK_COLUMNS : 0;
+        tile.words += words ? RTI_BLOCK_COLUMNS : 0;
+        left.scale++, left.minus_sum++, left.halves++;
         if (++within == group) {
             within = 0;
             header += header_bytes + group * block_bytes;

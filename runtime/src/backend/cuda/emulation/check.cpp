@@ -22,15 +22,15 @@ static bool sums_agree(bool with_barrier)
 {
     bool agree = true;
     for (int order = 0; order < 2; order++) {
-        std::vector<int> sums(64);
-        agree &= runs(1, 64, 64 * sizeof(int), [&]() {
-            int *shared = (int *)current.shared, sum = 0;
-            shared[threadIdx.x] = (int)threadIdx.x;
+        std::vector<unsigned> sums(64);
+        agree &= runs(1, 64, 64 * sizeof(unsigned), [&]() {
+            unsigned *shared = (unsigned *)current.shared, sum = 0;
+            shared[threadIdx.x] = threadIdx.x;
             if (with_barrier) __syncthreads();
             for (int i = 0; i < 64; i++) sum += shared[i];
             sums[threadIdx.x] = sum;
         });
-        for (int sum : sums) agree &= sum == 64 * 63 / 2;
+        for (unsigned sum : sums) agree &= sum == 64 * 63 / 2;
     }
     return agree;
 }

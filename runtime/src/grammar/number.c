@@ -49,6 +49,9 @@ struct rti_number_lexer {
     entry *chunks[RTI_CHUNKS]; // never move: readers hold no lock
     uint32_t count, limit, visit;
     rti_id_table table;
+    struct search {
+        uint32_t *queue, capacity, head, tail, mark;
+    } start; // for a number at all, in steps
 };
 
 bool rti_number_block_contains(const rti_number_block *b, const rti_decimal *value)
@@ -427,33 +430,47 @@ static uint32_t raw_next(rti_number_lexer *x, rti_pool *pool, uint32_t id, uint3
     return e->raw[c];
 }
 
-// Whether some numeral can be completed from here: breadth first, and everything on the way learns the answer.
-static bool is_live(rti_number_lexer *x, rti_pool *pool, uint32_t id)
+// Whether some numeral can be completed from a state: breadth first, and everything on the way learns the answer.
+static void begin_search(rti_number_lexer *x, rti_pool *pool, struct search *s, uint32_t id)
 {
-    if (at(x, id)->live != 0) return at(x, id)->live == 1;
-    uint32_t *queue = NULL, capacity = 0, head = 0, tail = 0, mark = ++x->visit;
-    RTI_POOL_RESERVE(pool, queue, capacity, 64);
-    queue[tail++] = id;
-    at(x, id)->visit = mark;
+    *s = (struct search){ .mark = ++x->visit };
+    RTI_POOL_RESERVE(pool, s->queue, s->capacity, 64);
+    s->queue[s->tail++] = id;
+    at(x, id)->visit = s->mark;
     at(x, id)->parent = 0;
-    while (head < tail) {
-        uint32_t now = queue[head++];
+}
+
+// Looks at so many states more; true: the answer is known.
+static bool search_on(rti_number_lexer *x, rti_pool *pool, struct search *s, uint32_t states)
+{
+    for (; s->head < s->tail; states--) {
+        if (states == 0) return false;
+        uint32_t now = s->queue[s->head++];
         for (uint32_t c = 0; c < RTI_NUMBER_CLASSES; c++) {
             uint32_t next = raw_next(x, pool, now, c);
             entry *e = at(x, next);
-            if (next == 0 || e->live == 2 || e->visit == mark) continue;
+            if (next == 0 || e->live == 2 || e->visit == s->mark) continue;
             if (e->live == 1) {
                 for (uint32_t i = now; i != 0; i = at(x, i)->parent) at(x, i)->live = 1;
                 return true;
             }
-            e->visit = mark;
+            e->visit = s->mark;
             e->parent = now;
-            RTI_POOL_RESERVE(pool, queue, capacity, tail + 1);
-            queue[tail++] = next;
+            RTI_POOL_RESERVE(pool, s->queue, s->capacity, s->tail + 1);
+            s->queue[s->tail++] = next;
         }
     }
-    for (uint32_t i = 0; i < tail; i++) at(x, queue[i])->live = 2;
-    return false;
+    for (uint32_t i = 0; i < s->tail; i++) at(x, s->queue[i])->live = 2;
+    return true;
+}
+
+static bool is_live(rti_number_lexer *x, rti_pool *pool, uint32_t id)
+{
+    if (at(x, id)->live != 0) return at(x, id)->live == 1;
+    struct search s;
+    begin_search(x, pool, &s, id);
+    search_on(x, pool, &s, UINT32_MAX);
+    return at(x, id)->live == 1;
 }
 
 static bool set_factor(rti_number_lexer *x, uint32_t i, const rti_decimal *d)
@@ -495,8 +512,13 @@ rti_number_lexer *rti_number_lexer_new(rti_pool *pool, const rti_number_block *b
     at(x, 0)->accepts = 0;
     memset(&s, 0, sizeof s);
     intern(x, pool, &s);
-    is_live(x, pool, 1);
+    begin_search(x, pool, &x->start, 1);
     return x;
+}
+
+bool rti_number_lexer_look(rti_number_lexer *x, rti_pool *pool, uint32_t states)
+{
+    return at(x, 1)->live != 0 || search_on(x, pool, &x->start, states);
 }
 
 static double approximate(const rti_decimal *d)

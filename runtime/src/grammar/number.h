@@ -36,6 +36,8 @@ extern const uint8_t rti_number_class[256];
 
 // State 0 is dead, 1 the start. UNSUPPORTED: divisors too large.
 rti_number_lexer *rti_number_lexer_new(rti_pool *pool, const rti_number_block *block, uint32_t limit, const char *place);
+// Before anything else, until it is true: looks at so many states more for a first number.
+bool rti_number_lexer_look(rti_number_lexer *lexer, rti_pool *pool, uint32_t states);
 bool rti_number_lexer_empty(rti_number_lexer *lexer);
 uint32_t rti_number_lexer_variety(const rti_number_lexer *lexer); // it has at least so many numbers, where it is not empty
 // UINT32_MAX: not known yet, ask rti_number_lexer_build (under the grammar's lock).

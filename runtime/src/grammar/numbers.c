@@ -286,13 +286,15 @@ static uint32_t lexer_of(rti_compiler *c, const rti_number_block *block)
     return id;
 }
 
-void rti_number_finish(rti_compiler *c, rti_set x, rti_node *node, uint32_t *literals)
+bool rti_number_finish(rti_compiler *c, rti_set x, uint32_t *block, rti_node *node, uint32_t *literals)
 {
+    enum { STATES_AT_ONCE = 200 };
     const number_set *set = x;
-    if (set == NULL) return;
-    node->numbers = c->g->number_list_count;
-    for (uint32_t i = 0; i < set->block_count; i++) {
-        uint32_t id = lexer_of(c, &set->blocks[i]);
+    if (set == NULL) return true;
+    if (*block == 0) node->numbers = c->g->number_list_count;
+    for (; *block < set->block_count; ++*block) {
+        uint32_t id = lexer_of(c, &set->blocks[*block]);
+        if (!rti_number_lexer_look(c->g->numbers[id], &c->g->pool, STATES_AT_ONCE)) return false;
         if (rti_number_lexer_empty(c->g->numbers[id])) continue;
         uint32_t at = RTI_ADD(c->g, number_list);
         c->g->number_list[at] = id;
@@ -308,4 +310,5 @@ void rti_number_finish(rti_compiler *c, rti_set x, rti_node *node, uint32_t *lit
         size = rti_decimal_write(&set->values[i], text, sizeof text, true);
         if (size <= sizeof text && size <= 24) rti_literal_add_value(c, literals, text, size, hash);
     }
+    return true;
 }

@@ -375,7 +375,12 @@ bool rti_compiler_step(rti_compiler *c)
     rti_set set = c->finishing != NULL ? c->finishing : rti_evaluate_all(c, (rti_type)c->opening_type, atoms.items, atoms.count);
     switch ((rti_type)c->opening_type) {
     case RTI_TYPE_SIMPLE: rti_simple_finish(c, set, literals); break;
-    case RTI_TYPE_NUMBER: rti_number_finish(c, set, node, literals); break;
+    case RTI_TYPE_NUMBER:
+        c->finishing = set;
+        if (!rti_number_finish(c, set, &c->finishing_at, node, literals)) return false;
+        c->finishing = NULL;
+        c->finishing_at = 0;
+        break;
     case RTI_TYPE_STRING: rti_string_finish(c, set, node, literals); break;
     case RTI_TYPE_ARRAY: rti_array_finish(c, set, node); break;
     default:

@@ -96,7 +96,7 @@ typedef struct rti_compiler {
     uint32_t opened; // nodes below this one are done
     uint32_t opening_type; // of the next one (rti_type), and what is known of it
     rti_node opening;
-    const void *finishing; // objects of the node, and which of their cases is next
+    const void *finishing; // objects or numbers of the node, and which of their cases is next
     uint32_t finishing_at;
     rti_atoms *lists; // of places or atoms that terms refer to
     uint32_t list_count, list_capacity;
@@ -182,7 +182,8 @@ rti_set rti_array_unevaluated(rti_compiler *c, uint32_t place, const uint32_t *p
 
 // Sets to parts of a node.
 void rti_simple_finish(rti_compiler *c, rti_set set, uint32_t *literals);
-void rti_number_finish(rti_compiler *c, rti_set set, rti_node *node, uint32_t *literals);
+// A number's blocks in turn, from *block on; true: that was all. False: call it again.
+bool rti_number_finish(rti_compiler *c, rti_set set, uint32_t *block, rti_node *node, uint32_t *literals);
 void rti_string_finish(rti_compiler *c, rti_set set, rti_node *node, uint32_t *literals);
 void rti_array_finish(rti_compiler *c, rti_set set, rti_node *node);
 bool rti_object_finish(rti_compiler *c, rti_set set, uint32_t at, rti_node *node); // its cases in turn; true: that was the last

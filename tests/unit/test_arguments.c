@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -43,6 +44,39 @@ static void test_parameters(void **state)
     assert_false(rpi_parameter_read(text("{\"type\": \"object\"}"), 0, &parameter));
     assert_false(rpi_parameters_are_listed(text("{\"properties\": {}, \"anyOf\": []}")));
     assert_false(rpi_parameters_are_listed(text("true")));
+}
+
+// References and lists of one schema lead to the parameters.
+static void test_schemas_that_lead_on(void **state)
+{
+    (void)state;
+    static const char object[] = "{\"type\": \"object\", \"required\": [\"b\"], \"properties\": {\"b\": {\"$ref\": \"#/$defs/place\"}}}";
+    char schema[512];
+    rpi_parameter parameter;
+    static const char *const leads[] = {
+        "{\"$ref\": \"#/$defs/ride\", \"$defs\": {\"ride\": %s, \"place\": {\"description\": \"where\"}}}",
+        "{\"title\": \"x\", \"allOf\": [{\"$ref\": \"#/$defs/ride\"}], \"$defs\": {\"ride\": %s, \"place\": {\"description\": \"where\"}}}",
+        "{\"anyOf\": [%s], \"$defs\": {\"place\": {\"anyOf\": [{\"description\": \"where\"}]}}}",
+    };
+    for (size_t i = 0; i < sizeof leads / sizeof leads[0]; i++) {
+        snprintf(schema, sizeof schema, leads[i], object);
+        assert_true(rpi_parameters_are_listed(text(schema)));
+        assert_true(rpi_parameter_read(text(schema), 0, &parameter));
+        check_text(parameter.key, "\"b\"");
+        check_text(parameter.description, "\"where\"");
+        assert_true(parameter.is_required);
+        assert_false(rpi_parameter_read(text(schema), 1, &parameter));
+    }
+    assert_true(rpi_parameters_are_listed(text("{\"type\": \"object\", \"properties\": {\"a\": {}}, \"minProperties\": 1}")));
+    static const char *const others[] = {
+        "{\"$ref\": \"#\"}", "{\"$ref\": \"#/$defs/a\"}", "{\"$ref\": \"other.json\"}", "{\"$ref\": \"#/a~1b\", \"a/b\": {}}",
+        "{\"$ref\": \"#/$defs/a\", \"$defs\": {\"a\": {\"$ref\": \"#/$defs/a\"}}}", "{\"anyOf\": [{}, {}]}", "{\"allOf\": {\"a\": {}}}",
+        "{\"$ref\": \"#/$defs/a\", \"minProperties\": 1, \"$defs\": {\"a\": {}}}", "{\"$ref\": \"\"}", "{\"allOf\": []}",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_false(rpi_parameters_are_listed(text(others[i])));
+        assert_false(rpi_parameter_read(text(others[i]), 0, &parameter));
+    }
 }
 
 // How much of the text is one value.
@@ -223,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_schemas_that_lead_on),
         cmocka_unit_test(test_where_values_end),
         cmocka_unit_test(test_words_of_the_line),
         cmocka_unit_test(test_numbers_of_the_line),

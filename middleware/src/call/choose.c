@@ -16,7 +16,6 @@
 #include "core/core.h"
 #include "tool/tool.h"
 
-#include <math.h>
 #include <string.h>
 
 // In nats, over the whole line, as RPI_CHOOSE_MARGIN. Feelings have to be clearer: a face that changes at every word is worse than a calm one.
@@ -245,7 +244,7 @@ static double normaliser(const float *logits, int32_t count)
     double sums[4] = { 0 };
     for (int32_t i = 0; i < count; i++)
         sums[i & 3] += (double)rpi_quick_exp(logits[i] - most);
-    return (double)most + log((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    return (double)most + rt_log((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 double rpi_choose_log_probability(const rp_world *world, const float *logits, rt_token token)

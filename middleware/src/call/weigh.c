@@ -40,7 +40,7 @@ static double normaliser(const float *logits, const uint32_t *mask, size_t words
     for (size_t word = 0; word < words; word++)
         for (uint32_t bits = mask[word]; bits != 0; bits &= bits - 1)
             sum += (double)rpi_quick_exp(logits[word * 32 + (size_t)__builtin_ctz(bits)] - *most);
-    return (double)*most + log(sum);
+    return (double)*most + rt_log(sum);
 }
 
 // Whether it copies on, and how what it copies stands.
@@ -98,7 +98,7 @@ static void list(const rp_world *world, rpi_slot *slot, const float *logits)
     int32_t allowed;
     double sum = normaliser(logits, slot->mask, slot->mask_words, &allowed, &most);
     rpi_copy copy = find_copies(world, slot, allowed <= RPI_SHORTLIST);
-    float likely = most + (float)log(PLAUSIBLE), possible = most + (float)log(PLAUSIBLE_COPY);
+    float likely = most + (float)rt_log(PLAUSIBLE), possible = most + (float)rt_log(PLAUSIBLE_COPY);
     list->count = 0;
     list->is_few = allowed <= RPI_SHORTLIST;
     for (size_t word = 0; word < slot->mask_words; word++) {
@@ -182,8 +182,8 @@ static rt_result take_plain(const rp_world *world, rpi_slot *slot, rt_pass *pass
     for (int32_t i = 0; i < list->count; i++) {
         if (!list->closes[i])
             continue;
-        end_talk += exp((double)list->talk[i]);
-        end_plain += exp((double)logits[list->token[i]] - sum);
+        end_talk += rt_exp((double)list->talk[i]);
+        end_plain += rt_exp((double)logits[list->token[i]] - sum);
         if (end < 0 || list->talk[i] > list->talk[end])
             end = i;
     }
@@ -192,8 +192,8 @@ static rt_result take_plain(const rp_world *world, rpi_slot *slot, rt_pass *pass
     for (int32_t i = 0; i < list->count; i++) {
         if (list->closes[i] && i != end)
             continue;
-        double talk = i == end ? log(end_talk) : (double)list->talk[i];
-        double plain = i == end ? log(end_plain) : (double)logits[list->token[i]] - sum;
+        double talk = i == end ? rt_log(end_talk) : (double)list->talk[i];
+        double plain = i == end ? rt_log(end_plain) : (double)logits[list->token[i]] - sum;
         double value = talk - by.weight * fmax(plain, by.least_plain);
         if (list->copies[i])
             value += worth_of(list->standing[i], i == end ? END_BONUS : by.bonus);

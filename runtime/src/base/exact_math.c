@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "base/exact_math.h"
+#include "rt/base.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -67,4 +68,14 @@ double rti_exact_log(double x)
     for (int k = 21; k >= 1; k -= 2) sum = fma(sum, square, 1.0 / (double)k);
     double fraction = 2.0 * s * sum;
     return fma((double)exponent, 0x1.62e42fefa39efp-1, fma((double)exponent, 0x1.abc9e3b39803fp-56, fraction));
+}
+
+double rt_exp(double x)
+{
+    return rti_exact_exp(x);
+}
+
+double rt_log(double x)
+{
+    return rti_exact_log(x);
 }

@@ -27,12 +27,12 @@ static int close_model(void **state)
     return 0;
 }
 
-static uint64_t fake_now;
+static uint64_t fake_now, fake_step; // what passes between two looks at the clock
 
 static uint64_t fake_clock(void *user)
 {
     (void)user;
-    return fake_now;
+    return fake_now += fake_step;
 }
 
 static rp_world *create_world(void)
@@ -319,6 +319,50 @@ static void test_answers_that_come_later(void **state)
     rp_world_destroy(world);
 }
 
+// The tool is destroyed after the first, the second ... update of a turn that leads to a call: the turn ends, once, with words.
+static void test_a_tool_goes_away_at_any_moment(void **state)
+{
+    (void)state;
+    size_t line = 0;
+    bool ended_first = false;
+    for (int32_t moment = -1; !ended_first; moment++) {
+        rp_world *world = create_world();
+        game g = { .status = RP_CALL_ANSWERED, .answer = "poured" };
+        rp_tool_id id;
+        rp_tool_def def = make_tool(&g);
+        def.once_per_turn = false; // and it is thought of again
+        assert_int_equal(rp_tool_create(world, &def, &id), RT_OK);
+        rp_character_id marta = create_character(world, &id, 1);
+        fake_step = 2000;
+        heard h = { 0 };
+        if (moment < 0) { // which line it is
+            for (; g.calls == 0; line++) {
+                assert_true(line < sizeof lines / sizeof *lines);
+                rp_character_clear_history(world, marta);
+                assert_int_equal(rp_character_say(world, marta, &(rp_say){ .text = lines[line] }, NULL), RT_OK);
+                assert_int_equal(rp_world_update(world, RP_BUDGET_UNLIMITED), RT_OK);
+                take_events(world, &h);
+            }
+            line--;
+        } else {
+            assert_int_equal(rp_character_say(world, marta, &(rp_say){ .text = lines[line] }, NULL), RT_OK);
+            for (int32_t update = 0; h.ends == 0; update++) {
+                assert_true(update < 20000);
+                if (update == moment)
+                    assert_int_equal(rp_tool_destroy(world, id), RT_OK);
+                assert_int_equal(rp_world_update(world, 200), RT_OK);
+                take_events(world, &h);
+                ended_first = update < moment;
+            }
+            assert_int_equal(h.ends, 1);
+            assert_int_equal(h.last.kind, RP_EVENT_TURN_DONE);
+            assert_int_equal(h.calls, h.results);
+        }
+        fake_step = 0;
+        rp_world_destroy(world);
+    }
+}
+
 static void test_cancelled_while_a_call_waits(void **state)
 {
     (void)state;
@@ -470,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_arguments_fit_the_schema),
         cmocka_unit_test(test_veto_and_failure),
         cmocka_unit_test(test_answers_that_come_later),
+        cmocka_unit_test(test_a_tool_goes_away_at_any_moment),
         cmocka_unit_test(test_cancelled_while_a_call_waits),
         cmocka_unit_test(test_what_is_not_eligible_does_not_exist),
         cmocka_unit_test(test_cooldown),

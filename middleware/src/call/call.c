@@ -53,10 +53,12 @@ void rpi_call_run(rp_world *world, rpi_slot *slot)
 {
     const rpi_tool *tool = rpi_tool_get(world, slot->offers[slot->chosen].tool);
     if (tool == NULL || !add_call_action(world, slot, tool->name)) {
-        if (tool != NULL || (world->call_style->is_on && rpi_write_next(world, slot) != RT_OK))
+        if (tool != NULL || (world->call_style->is_on && rpi_write_next(world, slot) != RT_OK)) {
             fail_turn(world, slot, "a call");
-        else if (!world->call_style->is_on)
-            slot->stage = RPI_STAGE_READ; // the tool went away meanwhile: the character just speaks
+        } else if (!world->call_style->is_on) { // the tool went away meanwhile: the character just speaks
+            slot->rounds++;
+            rpi_another_end(world, slot);
+        }
         return;
     }
     world->stats.calls_made++;

@@ -122,6 +122,14 @@ static void test_layers_differ(void **state)
     assert_true(worst < 0.055); // the noise alone is 0.03
 }
 
+// A slice of one piece.
+static void learn_alone(rpi_cost_table *table, const rt_part *part)
+{
+    double expected = rpi_cost_expect(table, part);
+    rpi_cost_learn(table, part);
+    rpi_cost_learn_slice(table, expected, part->measured_ns);
+}
+
 // The machine slows down: pieces of a kind that has not run since are expected to take longer too. One piece that an
 // interrupt made longer says nothing about the others.
 static void test_the_machine_changes_its_speed(void **state)
@@ -133,19 +141,19 @@ static void test_the_machine_changes_its_speed(void **state)
     for (int i = 0; i < 6000; i++) {
         part = make_part((rt_part_kind)(i % RT_PART_KIND_COUNT), 1, 60000 + (uint64_t)(i % 5) * 200000);
         part.measured_ns = takes(&part, 1);
-        rpi_cost_learn(&table, &part);
+        learn_alone(&table, &part);
     }
     const double usual = rpi_cost_expect(&table, &other);
     part = make_part(RT_PART_QKV, 1, 460000);
     part.measured_ns = takes(&part, 1) + 43000;
-    rpi_cost_learn(&table, &part);
+    learn_alone(&table, &part);
     assert_true(fabs(rpi_cost_expect(&table, &other) / usual - 1) < 0.04);
     double took = 0;
     for (int i = 0; took < 600e3; i++) {
         part = make_part((rt_part_kind)(RT_PART_ATTENTION_OUT + i % 3), 1, 460000 + (uint64_t)(i % 3) * 200000);
         part.measured_ns = takes(&part, 1.5);
         took += part.measured_ns;
-        rpi_cost_learn(&table, &part);
+        learn_alone(&table, &part);
     }
     double slow = rpi_cost_expect(&table, &other) / usual;
     assert_true(slow > 1.35 && slow < 1.6);

@@ -193,12 +193,6 @@ double rpi_cost_slice_budget(const rpi_cost_table *table, double left_ns, bool i
     return RPI_MIN(most, sure);
 }
 
-void rpi_cost_learn_slice(rpi_cost_table *table, double expected_ns, double measured_ns)
-{
-    if (expected_ns > 0 && measured_ns > 0)
-        learn_slack(&table->slices[size_of(expected_ns)], table->sureness, measured_ns / expected_ns - 1.0);
-}
-
 // False: it was not believed.
 static bool learn_cell(rpi_cost_cell *cell, double ratio, double start)
 {
@@ -254,15 +248,32 @@ static double weighted_median(const float *values, const float *weights, int cou
     return 1.0;
 }
 
-static void learn_pace(rpi_cost_pace *pace, double usual_ns, double measured_ns)
+static void note_pace(rpi_cost_pace *pace, double usual_ns, double measured_ns)
 {
     uint32_t at = pace->count % RPI_COST_RECENT;
     pace->ratios[at] = (float)RPI_MIN(RPI_MAX(measured_ns / usual_ns, 1.0 / PACE_MOST), PACE_MOST);
     pace->expected_ns[at] = (float)usual_ns;
-    pace->count = pace->count + 1 < 2 * RPI_COST_RECENT ? pace->count + 1 : RPI_COST_RECENT + (pace->count + 1) % RPI_COST_RECENT;
+    pace->count = pace->count + 1 < 2 * RPI_COST_RECENT ? pace->count + 1 : RPI_COST_RECENT;
+    pace->noted_ns += (float)usual_ns;
+}
+
+// Once a slice: the pieces that it noted, together.
+static void learn_pace(rpi_cost_pace *pace)
+{
+    if (pace->noted_ns <= 0)
+        return;
     int count = (int)RPI_MIN(pace->count, RPI_COST_RECENT);
-    double now = weighted_median(pace->ratios, pace->expected_ns, count);
-    pace->factor += (float)((now - (double)pace->factor) * usual_ns / (usual_ns + PACE_NS));
+    double now = weighted_median(pace->ratios, pace->expected_ns, count), noted_ns = (double)pace->noted_ns;
+    pace->factor += (float)((now - (double)pace->factor) * noted_ns / (noted_ns + PACE_NS));
+    pace->noted_ns = 0;
+}
+
+void rpi_cost_learn_slice(rpi_cost_table *table, double expected_ns, double measured_ns)
+{
+    for (int i = 0; i < RPI_COST_CLASSES; i++)
+        learn_pace(&table->paces[i]);
+    if (expected_ns > 0 && measured_ns > 0)
+        learn_slack(&table->slices[size_of(expected_ns)], table->sureness, measured_ns / expected_ns - 1.0);
 }
 
 void rpi_cost_learn(rpi_cost_table *table, const rt_part *part)
@@ -272,11 +283,10 @@ void rpi_cost_learn(rpi_cost_table *table, const rt_part *part)
     double start = find_cell(table, part)->scale;
     rpi_cost_cell *cell = (rpi_cost_cell *)cell_at(table, part->kind, rpi_cost_row_bucket(part->rows), rpi_cost_context_bucket(part));
     float *layer = (float *)layer_of(table, part);
-    double ratio = part->measured_ns / base_cost(part) / (layer != NULL ? (double)*layer : 1.0);
-    double usual_ns = usual_cost(table, part);
+    double layer_ns = base_cost(part) * (layer != NULL ? (double)*layer : 1.0), ratio = part->measured_ns / layer_ns;
     bool is_known = cell->samples >= SAMPLES_TO_TRUST, is_believed = learn_cell(cell, ratio, start);
     if (is_believed && is_known)
-        learn_pace(&table->paces[class_of(part)], usual_ns, part->measured_ns);
+        note_pace(&table->paces[class_of(part)], layer_ns * start, part->measured_ns);
     if (is_believed && layer != NULL && cell->samples >= LAYER_SAMPLES)
         learn_layer(layer, cell, part, ratio / start);
     learn_cell(&table->kinds[part->kind], ratio, table->all.scale);

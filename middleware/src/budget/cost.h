@@ -46,7 +46,8 @@ enum { RPI_COST_RECENT = 8 };
 typedef struct rpi_cost_pace {
     float factor; // that expectations are multiplied by
     float ratios[RPI_COST_RECENT], expected_ns[RPI_COST_RECENT];
-    uint32_t count; // of pieces ever
+    float noted_ns; // expected of those that the factor has not followed yet
+    uint32_t count; // of pieces, up to twice as many as are kept
 } rpi_cost_pace;
 
 // By how much more than expected so many of a hundred pieces stay below: a quantile, learned a step at a time.

@@ -229,7 +229,7 @@ static rt_result next_part(rp_world *world, rpi_slot *slot, bool *over)
     rpi_parameter parameter;
     *over = false;
     for (; rpi_parameter_read(schema_of(slot), argument->parameter, &parameter); argument->parameter++) {
-        bool begun;
+        bool begun = false;
         rt_result result = begin_part(world, slot, &parameter, &begun);
         if (result != RT_OK || begun)
             return result;

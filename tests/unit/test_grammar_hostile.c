@@ -176,6 +176,23 @@ static void large_counters_cost_nothing(void **state)
     }
 }
 
+// A text of an enum takes no stack for each of its bytes, whatever asks how many values there are.
+static void long_enum_texts_take_no_stack(void **state)
+{
+    (void)state;
+    enum { LENGTH = 3000000 };
+    static const char before[] = "{\"type\": \"array\", \"uniqueItems\": true, \"minItems\": 2, \"items\": {\"enum\": [\"", after[] = "\", \"y\"]}}";
+    char *schema = malloc(sizeof before + LENGTH + sizeof after);
+    assert_non_null(schema);
+    memcpy(schema, before, sizeof before - 1);
+    memset(schema + sizeof before - 1, 'x', LENGTH);
+    strcpy(schema + sizeof before - 1 + LENGTH, after);
+    rt_grammar *grammar = NULL;
+    assert_int_equal(try_compile(RT_GRAMMAR_JSON_SCHEMA, schema, strlen(schema), &grammar), RT_OK);
+    rt_grammar_release(grammar);
+    free(schema);
+}
+
 static void nesting_of_the_output_is_bounded(void **state)
 {
     (void)state;
@@ -382,6 +399,7 @@ int main(void)
         cmocka_unit_test(damaged_json_says_where),
         cmocka_unit_test(hostile_sizes_hit_limits),
         cmocka_unit_test(large_counters_cost_nothing),
+        cmocka_unit_test(long_enum_texts_take_no_stack),
         cmocka_unit_test(nesting_of_the_output_is_bounded),
         cmocka_unit_test(defs_and_arguments_are_checked),
         cmocka_unit_test(every_allocation_may_fail),

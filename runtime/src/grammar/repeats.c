@@ -96,16 +96,23 @@ static bool any_length(const rt_grammar *g, const rti_array *a)
     return g->item_variants[a->items + a->prefix_count].count != 0;
 }
 
-// Enum values, each once, however many spellings it has in the trie.
-static uint32_t literal_count(const rt_grammar *g, uint32_t place, uint64_t *filter)
+// Enum values, each once, however many spellings it has in the trie. A place is a byte: a text goes down in the loop, so that a
+// long one takes no stack, and only branches go deeper. Behind too many of them nothing is counted, which is fewer than there are.
+static uint32_t literal_count(const rt_grammar *g, uint32_t place, uint64_t *filter, int depth)
 {
+    enum { MOST_BRANCHES = 512 };
     uint32_t count = 0;
-    if (g->literals[place].final) {
-        uint64_t bit = 1ull << (rti_literal_hash(&g->literals[place]) >> 58); // (a few too few where bits fall together)
-        count = (*filter & bit) == 0;
-        *filter |= bit;
+    while (place != 0 && depth < MOST_BRANCHES) {
+        if (g->literals[place].final) {
+            uint64_t bit = 1ull << (rti_literal_hash(&g->literals[place]) >> 58); // (a few too few where bits fall together)
+            count += (*filter & bit) == 0;
+            *filter |= bit;
+        }
+        place = g->literals[place].first;
+        for (; place != 0 && g->literals[place].next != 0; place = g->literals[place].next) {
+            count += literal_count(g, place, filter, depth + 1);
+        }
     }
-    for (uint32_t i = g->literals[place].first; i != 0; i = g->literals[i].next) count += literal_count(g, i, filter);
     return count;
 }
 
@@ -118,7 +125,7 @@ static uint32_t terminal_variety(const rti_terminal *t)
 static uint32_t scalar_variety(const rt_grammar *g, const rti_node *n)
 {
     uint64_t filter = 0;
-    uint32_t best = n->literals != 0 ? literal_count(g, n->literals, &filter) : 0;
+    uint32_t best = n->literals != 0 ? literal_count(g, n->literals, &filter, 0) : 0;
     for (uint32_t i = 0; i < n->number_count; i++) best = RTI_MAX(best, rti_number_lexer_variety(g->numbers[g->number_list[n->numbers + i]]));
     for (uint32_t i = 0; i < n->terminal_count; i++) best = RTI_MAX(best, terminal_variety(&g->terminals[g->terminal_list[n->terminals + i]]));
     return best;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/base.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -342,6 +343,24 @@ static void instruction_sets_nest_and_have_names(void **state)
     assert_string_equal(rt_isa_name((rt_isa)99), "unknown");
 }
 
+// Beside the C library's long doubles; the header promises 1e-14.
+static void exact_maths_are_exact(void **state)
+{
+    (void)state;
+    for (int i = 0; i <= 20000; i++) {
+        double x = -699.0 + 1398.0 * i / 20000.0;
+        double expected = (double)expl((long double)x);
+        assert_true(fabs(rt_exp(x) - expected) <= 1e-14 * expected);
+    }
+    for (int i = -1000; i <= 1000; i++) {
+        double x = ldexp(1.0 + (i + 1000) / 2001.0, i), expected = (double)logl((long double)x);
+        assert_true(fabs(rt_log(x) - expected) <= 1e-14 * fabs(expected) + 1e-300);
+    }
+    assert_true(rt_exp(0) == 1 && rt_log(1) == 0);
+    assert_true(rt_exp(-701) == 0 && rt_exp(-INFINITY) == 0);
+    assert_true(isinf(rt_log(0)) && rt_log(0) < 0 && isinf(rt_log(-1)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +376,7 @@ int main(void)
         cmocka_unit_test(the_clock_does_not_go_back),
         cmocka_unit_test(every_scalar_value_survives_utf8),
         cmocka_unit_test(bad_utf8_falls_into_maximal_parts),
+        cmocka_unit_test(exact_maths_are_exact),
         cmocka_unit_test(instruction_sets_nest_and_have_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -124,8 +124,9 @@ RT_API const char *rt_isa_name(rt_isa isa);
 RT_API bool rt_isa_from_name(const char *name, rt_isa *isa);
 
 // Exponential and natural logarithm with the same bits on every machine, as the runtime itself uses them: what a C library's give may
-// differ in the last place. For decisions that have to be taken alike everywhere. Relative error below 1e-14; rt_exp of
-// less than -700 is 0, rt_log of 0 and below is -infinity.
+// differ in the last place. For decisions that have to be taken alike everywhere. Relative error below 1e-14. rt_exp is 0
+// from -700 down and for what is not a number, infinite beyond 700; rt_log is -infinite for 0, below, and what is not a number, and
+// takes subnormal numbers for larger ones. No thread's state is touched.
 RT_API double rt_exp(double x);
 RT_API double rt_log(double x);
 
